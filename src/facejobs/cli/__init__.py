@@ -1,0 +1,1 @@
+"""The facejobs command, one file per command group."""

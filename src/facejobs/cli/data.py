@@ -1,0 +1,5 @@
+"""facejobs data."""
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)

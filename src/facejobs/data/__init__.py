@@ -1,0 +1,1 @@
+"""Face data: RecordIO files, labels, alignment, verification pairs, the input pipeline."""

@@ -1,0 +1,15 @@
+"""Errors about face data."""
+
+from facejobs.errors import ExitCode, FacejobsError
+
+
+class DataError(FacejobsError):
+    """The data a user brought cannot be used as it is."""
+
+    exit_code = ExitCode.BAD_DATA
+
+
+class OutputExistsError(FacejobsError):
+    """Writing would destroy something that is already there."""
+
+    exit_code = ExitCode.OUTPUT_REFUSED

@@ -1,0 +1,1 @@
+"""Deep-learning frameworks, one room each."""

@@ -1,0 +1,1 @@
+"""The MXNet engine: the only room that imports mxnet or gluoncv."""

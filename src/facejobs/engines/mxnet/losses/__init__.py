@@ -1,0 +1,1 @@
+"""Classification losses on normalised embeddings, one a file."""

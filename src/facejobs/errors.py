@@ -1,0 +1,28 @@
+"""The root of facejobs' exceptions, and the exit codes of every command.
+
+Each room derives its own family from `FacejobsError` and sets `exit_code`. The message says
+what is wrong, where (file, record, line) and what to do next; the CLI prints it without a traceback.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a facejobs process says when it ends. docs/reference/exit-codes.md explains each."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    BAD_DATA = 3
+    OUTPUT_REFUSED = 4
+    DIVERGED = 5
+    DEVICE = 6
+    BAD_MODEL = 7
+    WRITE_FAILED = 8
+    STOPPED = 75
+
+
+class FacejobsError(Exception):
+    """Something the user can act on."""
+
+    exit_code: ExitCode = ExitCode.INTERNAL

@@ -1,0 +1,1 @@
+"""Numbers about models, with their protocol and their uncertainty."""

@@ -1,0 +1,1 @@
+"""The base library of known people, and recognition against it."""

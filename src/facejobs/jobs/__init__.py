@@ -1,0 +1,1 @@
+"""The job plane: specs, versions, comparison, backends. Knows nothing of training."""

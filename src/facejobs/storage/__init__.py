@@ -1,0 +1,1 @@
+"""Where bytes live: paths and S3-compatible storage behind one small interface."""

@@ -1,0 +1,1 @@
+"""What every engine shares: parameters, schedules, the loop, checkpoints, the journal."""
