@@ -3,7 +3,10 @@
 Command modules import their room inside each command, so that `facejobs --help` is instant.
 """
 
+import contextlib
 import errno
+import os
+import signal
 import sys
 
 import typer
@@ -12,10 +15,14 @@ from facejobs import __version__
 from facejobs.cli import data, evaluate, train
 from facejobs.errors import ExitCode, FacejobsError
 
+# What a shell reports for a process that SIGPIPE ended: its reader went away, as in `facejobs … | head`.
+_READER_GONE = 128 + signal.SIGPIPE
+_FILE_REFUSED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.add_typer(data.app, name="data")
-app.add_typer(train.app, name="train")
-app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(data.app, name="data", help="Check, pack, unpack, repair and draw face data.")
+app.add_typer(train.app, name="train", help="Train a model.")
+app.add_typer(evaluate.app, name="evaluate", help="Measure a trained model.")
 
 
 def _print_version(wanted: bool) -> None:
@@ -33,16 +40,44 @@ def root(
 
 def main() -> None:
     """Run the command line; turn known errors into one message and a documented exit code."""
+    sys.exit(_flush(_run()))
+
+
+def _run() -> int:
+    """The exit code of the command in sys.argv; an error nobody foresaw is raised, for its traceback."""
     try:
         app()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            return _READER_GONE
+        return end.code if isinstance(end.code, int) else ExitCode.OK
     except FacejobsError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return _report(str(error), error.exit_code)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno not in _FILE_REFUSED:
             raise
-        typer.echo(f"error: {error.strerror}: {error.filename or 'output'}", err=True)
-        sys.exit(ExitCode.WRITE_FAILED)
+        return _report(f"{error.strerror}: {error.filename or 'output'}", ExitCode.WRITE_FAILED)
+    return ExitCode.OK
+
+
+def _report(message: str, code: ExitCode) -> ExitCode:
+    with contextlib.suppress(OSError):
+        typer.echo(f"error: {message}", err=True)
+    return code
+
+
+def _flush(code: int) -> int:
+    """Flush stdout now, since the interpreter's own flush at exit would print a failure it cannot explain."""
+    if sys.stdout is None:
+        return code
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if error.errno == errno.EPIPE:
+            return code or _READER_GONE
+        return code or _report(f"{error.strerror}: standard output", ExitCode.WRITE_FAILED)
+    return code
 
 
 if __name__ == "__main__":

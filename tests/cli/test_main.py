@@ -1,0 +1,124 @@
+"""The command line's own behaviour: help, exit codes, pipes and signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from facejobs.errors import ExitCode
+
+FACEJOBS = Path(sys.executable).with_name("facejobs")
+GROUPS = ("data", "train", "evaluate")
+HEAVY = ("mxnet", "gluoncv", "onnxruntime", "onnx", "cv2", "numpy", "matplotlib")
+
+# Runs cli.main.main with a command `probe` that ends as the test wishes.
+PROBE = """
+import sys, time
+from facejobs.cli import main as cli
+from facejobs.errors import ExitCode, FacejobsError
+
+class ProbeError(FacejobsError):
+    exit_code = ExitCode.BAD_DATA
+
+@cli.app.command()
+def probe() -> None:
+    {body}
+
+sys.argv = ["facejobs", "probe"]
+cli.main()
+"""
+
+
+def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([FACEJOBS, *arguments], capture_output=True, text=True, check=False, **options)
+
+
+def probe(body: str, **options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", PROBE.format(body=body)], text=True, **options)
+
+
+def test_help_answers_at_once() -> None:
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        assert run("--help").returncode == 0
+        best = min(best, time.perf_counter() - start)
+    assert best < 0.5, f"facejobs --help took {best:.2f} s"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([group, "--help"] for group in GROUPS)], ids=" ".join)
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    listing = run(*arguments, env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"})
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in listing.stderr.splitlines()}
+    assert "facejobs" in imported
+    assert not imported.intersection(HEAVY)
+
+
+def test_help_lists_every_group() -> None:
+    listed = [line.split()[0] for line in run("--help").stdout.partition("Commands:")[2].splitlines() if line.strip()]
+    assert listed == list(GROUPS)
+
+
+@pytest.mark.parametrize("arguments", [["--hepl"], ["evaluat"], [], ["data", "no-such-command"]], ids=repr)
+def test_usage_errors(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.returncode == ExitCode.USAGE
+    assert "Usage:" in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_a_known_error_is_one_message_and_its_exit_code() -> None:
+    with probe("raise ProbeError('cele.rec: record 3 is cut off')", stderr=subprocess.PIPE) as process:
+        _, errors = process.communicate()
+    assert process.returncode == ExitCode.BAD_DATA
+    assert errors == "error: cele.rec: record 3 is cut off\n"
+
+
+def test_an_unforeseen_error_keeps_its_traceback() -> None:
+    with probe("raise RuntimeError('a bug')", stderr=subprocess.PIPE) as process:
+        _, errors = process.communicate()
+    assert process.returncode == ExitCode.INTERNAL
+    assert "Traceback" in errors
+    assert "a bug" in errors
+
+
+def test_a_full_disk_is_named() -> None:
+    body = "raise OSError(28, 'No space left on device', 'out/model.onnx')"
+    with probe(body, stderr=subprocess.PIPE) as process:
+        _, errors = process.communicate()
+    assert process.returncode == ExitCode.WRITE_FAILED
+    assert errors == "error: No space left on device: out/model.onnx\n"
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_goes_away_is_no_error(lines: int) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with probe(f"[print(i) for i in range({lines})]", stdout=writer, stderr=subprocess.PIPE) as process:
+        os.close(writer)
+        _, errors = process.communicate()
+    assert process.returncode == 128 + signal.SIGPIPE
+    assert errors == ""
+
+
+def test_standard_output_on_a_full_disk() -> None:
+    with Path("/dev/full").open("w") as full, probe("print('x')", stdout=full, stderr=subprocess.PIPE) as process:
+        _, errors = process.communicate()
+    assert process.returncode == ExitCode.WRITE_FAILED
+    assert errors.startswith("error: No space left on device: ")
+    assert errors.count("\n") == 1
+
+
+def test_ctrl_c_ends_without_a_traceback() -> None:
+    body = "print('ready', flush=True); time.sleep(60)"
+    with probe(body, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in errors
