@@ -1,5 +1,72 @@
-"""facejobs train."""
+"""facejobs train: one command a task; every training parameter is an option."""
 
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
 import typer
+from typer.core import TyperCommand
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+from facejobs.errors import ExitCode
+
+if TYPE_CHECKING:
+    from facejobs.training.recognition_parameters import RecognitionParameters
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a detector or a recogniser.")
+
+_PARAMETERS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+class _RecognitionCommand(TyperCommand):
+    """Lists the training parameters in the help, reading them only when help is asked for."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        from facejobs.training.parameters import option_name
+        from facejobs.training.recognition_parameters import RecognitionParameters
+
+        rows = [
+            (option_name(name), f"{field.description} [{_default(field.default)}]")
+            for name, field in RecognitionParameters.model_fields.items()
+        ]
+        with formatter.section("Parameters, each as --name value"):
+            formatter.write_dl(rows)
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, tuple):
+        value = ",".join(str(item) for item in value)
+    return "none" if value in (None, "") else str(value)
+
+
+@app.command("recognition", cls=_RecognitionCommand, context_settings=_PARAMETERS)
+def recognition(
+    ctx: typer.Context,
+    data: Path = typer.Argument(..., help="Folder with cele.rec, cele.idx and property."),
+    output: Path = typer.Argument(..., help="Folder of the run; the same command again resumes it."),
+    recipe: Path = typer.Option(None, "--recipe", help="YAML file with a mapping 'parameters'; options override it."),
+) -> None:
+    """Train a face recogniser from RecordIO faces and publish its model into OUTPUT/model."""
+    from facejobs.training.recognition import train_recognition
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    parameters = _recognition_parameters(ctx.args, recipe)
+    from facejobs.engines.mxnet.runtime import load_mxnet
+
+    load_mxnet(parameters.gpus)
+    from facejobs.engines.mxnet.recognition import RecognitionEngine, software
+
+    result = train_recognition(data, output, parameters, RecognitionEngine, software())
+    if result is not None and result.stopped_by_signal:
+        typer.echo(f"stopped at step {result.step}, saved; run the same command again to go on", err=True)
+        raise typer.Exit(ExitCode.STOPPED)
+
+
+def _recognition_parameters(arguments: list[str], recipe: Path | None) -> "RecognitionParameters":
+    from facejobs.training.parameters import parse_options, read_recipe
+    from facejobs.training.recognition_parameters import RecognitionParameters
+
+    typed = {name.removeprefix("--").replace("-", "_"): value for name, value in parse_options(arguments).items()}
+    planned = {name.replace("-", "_"): value for name, value in (read_recipe(recipe) if recipe else {}).items()}
+    return RecognitionParameters.from_texts({**planned, **typed})

@@ -1,0 +1,46 @@
+"""What the training loop asks of an engine. Everything that crosses this line is numpy."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+BatchType = TypeVar("BatchType", contravariant=True)
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """One step's numbers: the mean loss, the global gradient norm before clipping, other measures by name.
+
+    `applied` is False where loss or gradients were not finite: the weights are then as before the step.
+    """
+
+    loss: float
+    gradient_norm: float
+    measures: dict[str, float]
+    applied: bool
+
+
+class Engine(Protocol[BatchType]):
+    """A net with its head and optimiser."""
+
+    def step(self, batch: BatchType, step: int, lr: float, progress: float) -> StepOutcome:
+        """Forward, backward and update on one batch; `progress` is the share of the run that is done (0..1)."""
+
+    def gradient_norms(self) -> dict[str, float]:
+        """Norm of each parameter's gradient in the last step."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Every array a bit-identical continuation needs: weights, running statistics, head, optimiser."""
+
+    def load_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from `state()`; raises CheckpointError where names or shapes differ."""
+
+
+class BatchSource(Protocol[BatchType]):  # type: ignore[misc]
+    """Batches that can start at any step exactly."""
+
+    steps_per_epoch: int
+
+    def start(self, step: int) -> Any:
+        """Endless iterator of batches from global `step` on."""

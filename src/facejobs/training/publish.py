@@ -1,0 +1,46 @@
+"""Publishes the model of a finished run: all of it, proven, or nothing."""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any, Protocol
+
+from facejobs import __version__
+from facejobs.data.model_artifact import ModelDescription, write_description
+from facejobs.evaluation.roc_picture import draw_roc
+from facejobs.training.recognition_parameters import RecognitionParameters
+from facejobs.training.run_folder import RunFolder
+from facejobs.training.verification_sets import Measured
+
+log = logging.getLogger(__name__)
+
+
+class Exporter(Protocol):
+    """The part of an engine that publishing needs."""
+
+    def export(self, folder: Path) -> None:
+        """Write model.onnx and the engine's own files; raises if the export is not equal to the net."""
+
+
+def publish_model(
+    folder: RunFolder,
+    engine: Exporter,
+    parameters: RecognitionParameters,
+    data: dict[str, Any],
+    results: list[Measured],
+    step: int,
+) -> None:
+    """Export the engine's net of `step`, describe it with its measured results, and rename the whole into place."""
+    temporary = folder.path / ".model-writing"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        engine.export(temporary)
+        for pairs, result in results:
+            draw_roc(result, folder.path / f"roc-{pairs.name}.png")
+        write_description(temporary, _describe(temporary, parameters, data, results, step))
+        temporary.rename(folder.model)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    log.info("the model of step %d is in %s", step, folder.model)

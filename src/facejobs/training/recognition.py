@@ -1,0 +1,119 @@
+"""A recognition run from data to published model."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from facejobs import __version__
+from facejobs.data.errors import DataError
+from facejobs.data.face_records import FaceRecordFile
+from facejobs.data.fingerprint import fingerprint
+from facejobs.data.pipeline import Augmentation, Batch, TrainingBatches
+from facejobs.training.engine import Engine
+from facejobs.training.loop import LoopResult, Metric, TrainingLoop
+from facejobs.training.publish import publish_model
+from facejobs.training.recognition_parameters import RecognitionParameters
+from facejobs.training.run_folder import RunFolder
+from facejobs.training.verification_sets import Measured, as_metrics, find_sets, load_sets, measure
+
+log = logging.getLogger(__name__)
+
+
+class RecognitionEngine(Engine[Batch], Protocol):
+    """An engine that embeds and exports."""
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Embeddings (N, E) float32 of uint8 RGB images (N, H, W, 3)."""
+
+    def export(self, folder: Path) -> None:
+        """Write model.onnx, proven equal to the net, and the engine's own files."""
+
+
+def train_recognition(
+    data: Path,
+    output: Path,
+    parameters: RecognitionParameters,
+    make_engine: Callable[[RecognitionParameters, int], RecognitionEngine],
+    software: dict[str, str],
+) -> LoopResult | None:
+    """Train, or go on training, and publish the model into `output/model`.
+
+    Returns None if the run in `output` was complete already. Raises DataError, ParameterError, RunFolderError,
+    DivergedError, and what the engine raises.
+    """
+    records = FaceRecordFile.open(data)
+    _check_identities(records)
+    parameters = parameters.model_copy(update={"eval_data": parameters.eval_data or find_sets(data)})
+    facts = {
+        "path": str(records.path),
+        "fingerprint": fingerprint(records.path),
+        "images": len(records),
+        "identities": records.num_classes,
+    }
+    with RunFolder(output, "recognition", parameters, facts) as folder:
+        if folder.complete:
+            log.info("%s is complete: its model is in %s", output, folder.model)
+            return None
+        sets = load_sets(parameters.eval_data)
+        if not sets:
+            log.warning("no verification set found beside %s: name one with --eval-data to measure accuracy", data)
+        engine = make_engine(parameters, records.num_classes)
+        folder.record({"facejobs": __version__, **software})
+        latest: list[Measured] = []
+
+        def evaluate(check_stop: Callable[[], None]) -> list[Metric]:
+            latest[:] = measure(sets, engine.embed, check_stop)
+            return as_metrics(latest)
+
+        with _batches(records, parameters) as batches:
+            loop = TrainingLoop(
+                engine,
+                batches,
+                parameters,
+                folder,
+                evaluate=evaluate,
+                describe=_describe,
+            )
+            log.info(
+                "%d images of %d identities, %d steps", len(records), records.num_classes, loop.total_steps
+            )
+            result = loop.run()
+            _report_skipped(batches)
+        if not result.stopped_by_signal:
+            best = loop.standing.best_step or result.step
+            if best != result.step:
+                engine.load_state(folder.checkpoints.load(best).arrays)
+                evaluate(lambda: None)
+            publish_model(folder, engine, parameters, facts, latest, best)
+        return result
+
+
+def _batches(records: FaceRecordFile, parameters: RecognitionParameters) -> TrainingBatches:
+    augmentation = Augmentation(
+        mirror=parameters.mirror,
+        shift=parameters.shift,
+        brightness=parameters.brightness,
+        contrast=parameters.contrast,
+        colour=parameters.colour,
+    )
+    return TrainingBatches(records, parameters.batch_size, parameters.seed, augmentation, parameters.threads)
+
+
+def _check_identities(records: FaceRecordFile) -> None:
+    if records.num_classes < 2:
+        raise DataError(
+            f"{records.path.parent / 'property'} says {records.num_classes} identity: a recogniser learns from the "
+            "differences between people, so at least two are needed"
+        )
+
+
+def _describe(batch: Batch) -> dict[str, Any]:
+    return {"record_numbers": batch.keys.tolist(), "labels": batch.labels.tolist()}
+
+
+def _report_skipped(batches: TrainingBatches) -> None:
+    for key, reason in sorted(batches.skipped.items()):
+        log.warning("record %d was skipped: %s", key, reason)

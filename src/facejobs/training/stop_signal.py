@@ -1,0 +1,35 @@
+"""SIGTERM and Ctrl-C as a wish the loop can see between two steps."""
+
+import signal
+from types import FrameType, TracebackType
+from typing import Self
+
+
+class StopRequestedError(Exception):
+    """Raised by `StopSignal.check` once a stop has been requested."""
+
+
+class StopSignal:
+    """Context manager; `requested` turns true at the first SIGTERM or SIGINT. A second one ends the process at once."""
+
+    _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __enter__(self) -> Self:
+        self._previous = {number: signal.signal(number, self._handle) for number in self._SIGNALS}
+        return self
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.requested = True
+        signal.signal(number, signal.SIG_DFL)
+
+    def check(self) -> None:
+        """Raise StopRequestedError if a stop has been requested."""
+        if self.requested:
+            raise StopRequestedError
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
