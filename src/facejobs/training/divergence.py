@@ -29,7 +29,9 @@ class DivergenceWatch:
         if not math.isfinite(outcome.gradient_norm):
             return f"the gradient norm is {outcome.gradient_norm}"
         if self.mean is not None and self.seen >= _SETTLING_STEPS and outcome.loss > _EXPLOSION * max(self.mean, 1.0):
-            return f"the loss rose to {outcome.loss:.4g}, more than {_EXPLOSION:g} times its running mean {self.mean:.4g}"
+            return (
+                f"the loss rose to {outcome.loss:.4g}, more than {_EXPLOSION:g} times its running mean {self.mean:.4g}"
+            )
         self.mean = outcome.loss if self.mean is None else _AVERAGING * self.mean + (1 - _AVERAGING) * outcome.loss
         self.seen += 1
         return None

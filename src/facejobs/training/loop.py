@@ -188,7 +188,9 @@ class TrainingLoop(Generic[BatchType]):
         self._save(step)
         metrics = self._evaluate(stop.check)
         for metric in metrics:
-            journal.write(step, (step - 1) // self._batches.steps_per_epoch, {metric.name: metric.value}, protocol=metric.protocol)
+            journal.write(
+                step, (step - 1) // self._batches.steps_per_epoch, {metric.name: metric.value}, protocol=metric.protocol
+            )
             log.info("step %d  %s %.4f", step, metric.name, metric.value)
         self.standing.evaluated_step = step
         if not metrics:

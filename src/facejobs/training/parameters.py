@@ -45,7 +45,9 @@ class Parameters(BaseModel):
     gradient_clip: float = Field(5.0, ge=0, description="largest global gradient norm; 0 leaves gradients as they are")
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
     eval_every: int = Field(0, ge=0, description="steps between evaluations; 0 evaluates once, at the end")
-    eval_data: tuple[str, ...] = Field((), description="verification sets, comma-separated; default: those beside the data")
+    eval_data: tuple[str, ...] = Field(
+        (), description="verification sets, comma-separated; default: those beside the data"
+    )
     early_stop: int = Field(0, ge=0, description="stop after this many evaluations without gain; 0 never does")
     seed: int = Field(1, ge=0, lt=2**31, description="seed of weights, order and augmentation")
     threads: int = Field(2, ge=1, le=64, description="threads that decode images")

@@ -77,9 +77,7 @@ def train_recognition(
                 evaluate=evaluate,
                 describe=_describe,
             )
-            log.info(
-                "%d images of %d identities, %d steps", len(records), records.num_classes, loop.total_steps
-            )
+            log.info("%d images of %d identities, %d steps", len(records), records.num_classes, loop.total_steps)
             result = loop.run()
             _report_skipped(batches)
         if not result.stopped_by_signal:

@@ -1,7 +1,7 @@
 """The output folder of one run: who it belongs to, and that only one process writes to it.
 
-    params.json   what the run is: task, every resolved parameter, data fingerprint, software
-    metrics.jsonl   checkpoints/   model/   and the pictures of evaluations
+params.json   what the run is: task, every resolved parameter, data fingerprint, software
+metrics.jsonl   checkpoints/   model/   and the pictures of evaluations
 """
 
 import fcntl
@@ -15,6 +15,8 @@ from facejobs.training.errors import RunFolderError
 from facejobs.training.parameters import Parameters
 
 _FORMAT = 1
+_LOCK = ".lock"
+_UNFINISHED = ".params.json.tmp"
 
 
 class RunFolder:
@@ -48,7 +50,7 @@ class RunFolder:
         if stored is not None:
             self._compare(stored)
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / ".lock").open("w")
+        self._lock = (self.path / _LOCK).open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -62,7 +64,8 @@ class RunFolder:
     def _stored(self) -> dict[str, Any] | None:
         path = self.path / "params.json"
         if not path.exists():
-            strangers = sorted(p.name for p in self.path.glob("*")) if self.path.is_dir() else []
+            names = {entry.name for entry in self.path.glob("*")} if self.path.is_dir() else set()
+            strangers = sorted(names - {_LOCK, _UNFINISHED})
             if strangers:
                 raise RunFolderError(
                     f"{self.path} holds files of something else ({', '.join(strangers[:5])}) and no params.json; "
@@ -93,7 +96,7 @@ class RunFolder:
         path = self.path / "params.json"
         if path.exists():
             return
-        temporary = self.path / ".params.json.tmp"
+        temporary = self.path / _UNFINISHED
         temporary.write_text(json.dumps({**self._identity, "software": software}, indent=1), encoding="utf-8")
         sync(temporary)
         temporary.replace(path)

@@ -31,7 +31,9 @@ def load_sets(paths: tuple[str, ...]) -> list[VerificationPairs]:
     names = [pairs.name for pairs in sets]
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
-        raise DataError(f"several verification sets are named {', '.join(repeated)}: rename one, metrics carry the name")
+        raise DataError(
+            f"several verification sets are named {', '.join(repeated)}: rename one, metrics carry the name"
+        )
     return sets
 
 

@@ -1,0 +1,102 @@
+"""Training parameters: what users type, what they are told."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facejobs.training.errors import ParameterError
+from facejobs.training.parameters import Parameters, option_name, parse_options, read_recipe
+from facejobs.training.recognition_parameters import RecognitionParameters
+
+TYPED_NAMES = (
+    "--backbone --loss --embedding-size --batch-size --epochs --max-steps --lr --schedule --warmup-steps --weight-decay "
+    "--checkpoint-every --eval-every --eval-data --seed --threads --gpus --init"
+).split()
+
+
+@pytest.mark.parametrize("name", TYPED_NAMES)
+def test_the_names_users_type_exist(name: str) -> None:
+    assert name in {option_name(field) for field in RecognitionParameters.model_fields}
+
+
+def test_text_becomes_typed_values() -> None:
+    parameters = RecognitionParameters.from_texts(
+        {"lr": "0.05", "--batch-size": "32", "eval_data": "a,b", "mirror": "false"}
+    )
+    assert (parameters.lr, parameters.batch_size, parameters.eval_data, parameters.mirror) == (
+        0.05,
+        32,
+        ("a", "b"),
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("--bakbone", "--backbone"), ("--learning-rate", "--lr"), ("--batchsize", "--batch-size")]
+)
+def test_a_misspelt_name_lists_the_nearest_ones(typed: str, meant: str) -> None:
+    with pytest.raises(ParameterError, match=f"unknown parameter {typed}.*{meant}"):
+        RecognitionParameters.from_texts({typed: "1"})
+
+
+def test_a_name_like_no_other_lists_all_of_them() -> None:
+    with pytest.raises(ParameterError, match="the parameters are: --batch-size"):
+        Parameters.from_texts({"--qqqqqqqq": "1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("lr", "fast"), ("lr", "nan"), ("batch-size", "0"), ("schedule", "cosin"), ("momentum", "1")]
+)
+def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:
+    with pytest.raises(ParameterError, match=f"--{name} '{value}'"):
+        RecognitionParameters.from_texts({name: value})
+
+
+def test_options_with_and_without_equals() -> None:
+    assert parse_options(["--lr", "0.1", "--loss=arcface"]) == {"--lr": "0.1", "--loss": "arcface"}
+
+
+@pytest.mark.parametrize("arguments", [["lr", "1"], ["--lr"], ["--lr", "1", "--lr", "2"]])
+def test_malformed_options_are_refused(arguments: list[str]) -> None:
+    with pytest.raises(ParameterError):
+        parse_options(arguments)
+
+
+@given(st.lists(st.text(max_size=12), max_size=6))
+def test_any_arguments_parse_or_are_refused(arguments: list[str]) -> None:
+    try:
+        RecognitionParameters.from_texts(parse_options(arguments))
+    except ParameterError as error:
+        assert str(error)
+
+
+def test_what_may_change_on_resume_is_no_difference() -> None:
+    first = RecognitionParameters(threads=1, gpus="", checkpoint_every=5)
+    second = RecognitionParameters(threads=4, gpus="0", checkpoint_every=7)
+    assert first.differences(second.as_json()) == []
+    assert first.digest() == second.digest()
+
+
+def test_differences_name_both_values() -> None:
+    assert RecognitionParameters(lr=0.1).differences(RecognitionParameters(lr=0.2).as_json()) == [
+        "--lr 0.2 there, 0.1 here"
+    ]
+
+
+def test_a_recipe_gives_its_parameters(tmp_path) -> None:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("name: x\nparameters:\n  lr: 0.2\n  batch-size: 16\n")
+    assert RecognitionParameters.from_texts(read_recipe(recipe)).lr == 0.2
+
+
+@pytest.mark.parametrize("text", ["", "parameters: 3", "a: [", "parameters: {1: 2}"])
+def test_a_recipe_without_parameters_is_refused(tmp_path, text: str) -> None:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(text)
+    with pytest.raises(ParameterError, match=r"r\.yaml"):
+        read_recipe(recipe)
+
+
+def test_a_missing_recipe_is_refused(tmp_path) -> None:
+    with pytest.raises(ParameterError, match="cannot read"):
+        read_recipe(tmp_path / "none.yaml")
