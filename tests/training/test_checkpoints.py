@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 
 import numpy as np
 import pytest
@@ -80,7 +79,7 @@ def test_a_full_disk_leaves_the_older_checkpoint_and_no_litter(tmp_path, monkeyp
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(OSError, match="No space"):
         store.save(checkpoint(2))
-    assert sorted(os.listdir(tmp_path)) == ["step-00000001"]
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
 
 
 def test_a_kill_while_writing_leaves_a_folder_that_is_cleaned_up(tmp_path) -> None:

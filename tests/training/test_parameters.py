@@ -8,10 +8,11 @@ from facejobs.training.errors import ParameterError
 from facejobs.training.parameters import Parameters, option_name, parse_options, read_recipe
 from facejobs.training.recognition_parameters import RecognitionParameters
 
-TYPED_NAMES = (
-    "--backbone --loss --embedding-size --batch-size --epochs --max-steps --lr --schedule --warmup-steps --weight-decay "
-    "--checkpoint-every --eval-every --eval-data --seed --threads --gpus --init"
-).split()
+TYPED_NAMES = [
+    *("--backbone", "--loss", "--embedding-size", "--batch-size", "--epochs", "--max-steps", "--lr", "--schedule"),
+    *("--warmup-steps", "--weight-decay", "--checkpoint-every", "--eval-every", "--eval-data", "--seed", "--threads"),
+    *("--gpus", "--init"),
+]
 
 
 @pytest.mark.parametrize("name", TYPED_NAMES)

@@ -1,6 +1,7 @@
 """Checkpoints that are whole or absent: arrays without pickle, `state.json`, and a manifest that proves both.
 
-A checkpoint is written to a temporary folder, synced, then renamed. A kill at any moment leaves the older ones untouched.
+A checkpoint is written to a temporary folder, synced, then renamed: a kill at any moment leaves the older ones
+untouched.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ class CheckpointStore:
         self._proven: set[int] = set()
 
     def save(self, checkpoint: Checkpoint, best: bool = False) -> Path:
-        """Write one checkpoint atomically; with `best`, it is also the one to publish. Raises OSError on a full disk."""
+        """Write one checkpoint atomically; with `best`, it is the one to publish. Raises OSError on a full disk."""
         step = int(checkpoint.state["step"])
         self._folder.mkdir(parents=True, exist_ok=True)
         target = self._folder / f"{_PREFIX}{step:08d}"

@@ -56,7 +56,7 @@ class Parameters(BaseModel):
 
     @classmethod
     def from_texts(cls, values: Mapping[str, Any]) -> Self:
-        """Validate values named as users type them (with or without dashes); raises ParameterError naming near misses."""
+        """Validate values named as users type them; raises ParameterError naming near misses."""
         named: dict[str, Any] = {}
         for name, value in values.items():
             field = name.removeprefix("--").replace("-", "_")

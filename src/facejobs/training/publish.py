@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from facejobs import __version__
-from facejobs.data.model_artifact import ModelDescription, write_description
+from facejobs.data.model_artifact import (
+    Metric,
+    ModelDescription,
+    ModelInput,
+    ModelOutput,
+    OperatingPoint,
+    describe_files,
+    write_description,
+)
+from facejobs.data.normalization import IMAGE_SIZE, PIXEL_MEAN, PIXEL_SCALE
 from facejobs.evaluation.roc_picture import draw_roc
 from facejobs.training.recognition_parameters import RecognitionParameters
 from facejobs.training.run_folder import RunFolder
@@ -44,3 +53,23 @@ def publish_model(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     log.info("the model of step %d is in %s", step, folder.model)
+
+
+def _describe(
+    folder: Path, parameters: RecognitionParameters, data: dict[str, Any], results: list[Measured], step: int
+) -> ModelDescription:
+    return ModelDescription(
+        input=ModelInput(name="images", height=IMAGE_SIZE, width=IMAGE_SIZE, mean=PIXEL_MEAN, scale=PIXEL_SCALE),
+        output=ModelOutput(name="embeddings", embedding_size=parameters.embedding_size),
+        backbone=parameters.backbone,
+        loss=parameters.loss,
+        training={
+            "facejobs": __version__,
+            "step": step,
+            "parameters_sha256": parameters.digest(),
+            "data": {name: value for name, value in data.items() if name != "path"},
+        },
+        metrics=tuple(Metric(**metric) for _, result in results for metric in result.metrics()),
+        thresholds=tuple(OperatingPoint(**row) for _, result in results for row in result.operating_points()),
+        files=describe_files(folder, [path.name for path in sorted(folder.iterdir())]),
+    )

@@ -11,6 +11,7 @@ from facejobs import __version__
 from facejobs.data.errors import DataError
 from facejobs.data.face_records import FaceRecordFile
 from facejobs.data.fingerprint import fingerprint
+from facejobs.data.normalization import IMAGE_SIZE
 from facejobs.data.pipeline import Augmentation, Batch, TrainingBatches
 from facejobs.training.engine import Engine
 from facejobs.training.loop import LoopResult, Metric, TrainingLoop
@@ -45,7 +46,7 @@ def train_recognition(
     DivergedError, and what the engine raises.
     """
     records = FaceRecordFile.open(data)
-    _check_identities(records)
+    _check_usable(records)
     parameters = parameters.model_copy(update={"eval_data": parameters.eval_data or find_sets(data)})
     facts = {
         "path": str(records.path),
@@ -100,7 +101,12 @@ def _batches(records: FaceRecordFile, parameters: RecognitionParameters) -> Trai
     return TrainingBatches(records, parameters.batch_size, parameters.seed, augmentation, parameters.threads)
 
 
-def _check_identities(records: FaceRecordFile) -> None:
+def _check_usable(records: FaceRecordFile) -> None:
+    if records.image_size != (IMAGE_SIZE, IMAGE_SIZE):
+        raise DataError(
+            f"{records.path.parent / 'property'} says images are {records.image_size[0]}x{records.image_size[1]}; "
+            f"recognisers are trained on aligned faces of {IMAGE_SIZE}x{IMAGE_SIZE}"
+        )
     if records.num_classes < 2:
         raise DataError(
             f"{records.path.parent / 'property'} says {records.num_classes} identity: a recogniser learns from the "

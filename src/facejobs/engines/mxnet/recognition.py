@@ -7,8 +7,9 @@ from typing import Any
 
 import mxnet as mx
 import numpy as np
-from mxnet.gluon import Parameter, nn
+from mxnet.gluon import nn
 
+from facejobs.data.normalization import IMAGE_SIZE, PIXEL_MEAN, PIXEL_SCALE
 from facejobs.data.pipeline import Batch
 from facejobs.engines.mxnet.device import resolve_devices
 from facejobs.engines.mxnet.embedding import build_embedding_net
@@ -22,8 +23,6 @@ from facejobs.training.recognition_parameters import RecognitionParameters
 
 log = logging.getLogger(__name__)
 
-PIXEL_MEAN = 127.5
-PIXEL_SCALE = 1 / 128
 _STATIC = {"static_alloc": True, "static_shape": True}
 _EMBED_BATCH = 64
 
@@ -36,7 +35,7 @@ class TrainingNet(nn.HybridBlock):
         self.net = net
         self.head = head
 
-    def hybrid_forward(  # noqa: PLR0913
+    def hybrid_forward(
         self,
         F: Any,  # noqa: N803
         images: Any,
@@ -45,7 +44,7 @@ class TrainingNet(nn.HybridBlock):
         labels: Any,
         margin: Any,
     ) -> Any:
-        """images (N, H, W, 3) uint8, gain and bias (N, 1, 1, 3), labels (N,), margin (1,) -> losses, hits, each (N,)."""
+        """images (N, H, W, 3) uint8, gain, bias (N, 1, 1, 3), labels (N,), margin (1,) -> losses and hits (N,)."""
         pixels = (F.cast(images, "float32") - PIXEL_MEAN) * PIXEL_SCALE
         pixels = F.broadcast_add(F.broadcast_mul(pixels, gain), bias)
         embedding = self.net(F.transpose(pixels, (0, 3, 1, 2)))
@@ -63,7 +62,7 @@ class RecognitionEngine:
         self._parameters = parameters
         self._devices = devices or resolve_devices(parameters.gpus)
         mx.random.seed(parameters.seed)
-        np.random.seed(parameters.seed)  # noqa: NPY002 - MXNet's initialisers draw from it
+        np.random.seed(parameters.seed)
         self.net = build_embedding_net(parameters.backbone, parameters.embedding_size, devices=len(self._devices))
         head = build_head(parameters.loss, num_classes, parameters.embedding_size, scale=parameters.scale)
         margin = default_margin(parameters.loss) if parameters.margin is None else parameters.margin
@@ -76,16 +75,14 @@ class RecognitionEngine:
         if parameters.init:
             self._load_initial(Path(parameters.init))
         self._trained = {n: p for n, p in self._named.items() if p.grad_req != "null"}
-        self._optimizer = Optimizer(
-            self._trained, parameters.optimizer, parameters.momentum, parameters.weight_decay
-        )
+        self._optimizer = Optimizer(self._trained, parameters.optimizer, parameters.momentum, parameters.weight_decay)
         self._store = self._gradient_store()
         self._scale = 1.0 / parameters.batch_size
 
     def _settle_shapes(self) -> None:
         """One predict-mode pass, so that parameters whose shape depends on the input get one."""
         for device in self._devices:
-            self.net(mx.nd.zeros((1, 3, 112, 112), ctx=device)).wait_to_read()
+            self.net(mx.nd.zeros((1, 3, IMAGE_SIZE, IMAGE_SIZE), ctx=device)).wait_to_read()
 
     def _load_initial(self, path: Path) -> None:
         arrays = read_weights(path, {n: p.shape for n, p in self._named.items() if n.startswith("net/")})
@@ -198,5 +195,3 @@ def check_device(gpus: str) -> None:
 def software() -> dict[str, str]:
     """Versions that decide the result."""
     return {"mxnet": mx.__version__, "numpy": np.__version__}
-
-
