@@ -70,6 +70,11 @@ class FaceRecordFile:
             raise IndexError(f"position {position} of {self._count} images")
         return self._index.key_at(position + self._skip)
 
+    def position_of(self, key: int) -> int | None:
+        """Return the position of the image with record number `key`, None if there is none."""
+        rank = self._index.rank_of(key)
+        return rank - self._skip if rank is not None and 0 <= rank - self._skip < self._count else None
+
     def image(self, position: int) -> FaceRecord:
         """Return the image at `position`; RecordError if its record cannot be read or its label is no whole number."""
         key = self.key_at(position)
