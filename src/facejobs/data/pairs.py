@@ -1,0 +1,291 @@
+"""Face pairs for 1:1 verification, from an LFW-style folder or an InsightFace .bin file.
+
+The pairs.txt format is the one of Labeled Faces in the Wild (Huang et al., 2007): a header, then
+`name<TAB>i<TAB>j` for two images of one person and `name1<TAB>i<TAB>name2<TAB>j` for two people.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facejobs.data.encoded_images import EncodedImages
+from facejobs.data.errors import DataError
+from facejobs.data.insightface_bin import read_insightface_bin
+
+PAIRS_NAME = "pairs.txt"
+DEFAULT_FOLDS = 10
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+_LISTED_MISSING = 5
+_READING_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationPairs:
+    """Pairs of aligned face images: pair k is images `left[k]` and `right[k]`.
+
+    `same[k]` says whether they show one person, `folds[k]` (0..) which part of the cross-validation the pair
+    is in. `people[i]` numbers the person in image i, or is None where the file does not name them.
+    `fingerprint` is the SHA-256 of the list and of the images' bytes: equal fingerprints, equal test.
+    """
+
+    name: str
+    format: str
+    fingerprint: str
+    images: EncodedImages
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    same: NDArray[np.bool_]
+    folds: NDArray[np.int64]
+    people: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.same)
+
+    @property
+    def fold_count(self) -> int:
+        """Number of folds."""
+        return int(self.folds.max()) + 1
+
+    @property
+    def protocol(self) -> str:
+        """How the pairs are grouped and which they are: `format:folds:fingerprint`."""
+        return f"{self.format}:{self.fold_count}-fold:{self.fingerprint[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPair:
+    """One line of pairs.txt: image `first_number` of `first_name` against image `second_number` of `second_name`."""
+
+    line: int
+    first_name: str
+    first_number: int
+    second_name: str
+    second_number: int
+    same: bool
+
+
+def load_pairs(path: Path) -> VerificationPairs:
+    """Load verification pairs from a folder holding pairs.txt or from an InsightFace .bin file.
+
+    Raises DataError, with file and line or byte offset, for a missing, malformed or incomplete set.
+    """
+    if path.is_dir():
+        if not (path / PAIRS_NAME).is_file():
+            raise DataError(f"{path} holds no {PAIRS_NAME}; give a folder with {PAIRS_NAME} and <Name>/<Name>_0001.jpg")
+        return load_pairs_folder(path)
+    if not path.exists():
+        raise DataError(f"{path} does not exist; give a folder with {PAIRS_NAME} or an InsightFace .bin file")
+    if not path.is_file():
+        raise DataError(f"{path} is neither a folder nor a regular file")
+    return load_pairs_bin(path)
+
+
+def find_pair_sets(path: Path) -> list[Path]:
+    """Return what `load_pairs` can load at `path`: itself, or the .bin files of a folder without pairs.txt.
+
+    Raises DataError where there is nothing.
+    """
+    if not path.is_dir() or (path / PAIRS_NAME).is_file():
+        return [path]
+    files = sorted(entry for entry in path.iterdir() if entry.suffix == ".bin" and entry.is_file())
+    if not files:
+        raise DataError(
+            f"{path} holds neither {PAIRS_NAME} nor a .bin file; give an LFW-style folder "
+            f"({PAIRS_NAME}, <Name>/<Name>_0001.jpg), an InsightFace .bin file, or a folder of them"
+        )
+    return files
+
+
+def load_pairs_bin(path: Path) -> VerificationPairs:
+    """Load an InsightFace .bin: images 2k and 2k+1 are pair k, in ten contiguous folds as InsightFace tests."""
+    content = read_insightface_bin(path)
+    count = len(content.same)
+    return VerificationPairs(
+        name=path.stem,
+        format="insightface-bin",
+        fingerprint=content.sha256,
+        images=EncodedImages(content.images, [f"{path}: image {index}" for index in range(2 * count)]),
+        left=np.arange(0, 2 * count, 2),
+        right=np.arange(1, 2 * count, 2),
+        same=content.same,
+        folds=contiguous_folds(count, DEFAULT_FOLDS),
+    )
+
+
+def load_pairs_folder(folder: Path) -> VerificationPairs:
+    """Load pairs.txt and the aligned images it names, `<Name>/<Name>_0001.jpg` (or .jpeg, .png)."""
+    listed, stated_folds = parse_pairs(folder / PAIRS_NAME)
+    left, right, files = _number_images(listed)
+    paths = _find_images(folder, files)
+    with ThreadPoolExecutor(_READING_THREADS, thread_name_prefix="read") as pool:
+        encoded = list(pool.map(Path.read_bytes, paths))
+    same = np.array([pair.same for pair in listed])
+    folds = stated_folds if stated_folds is not None else _folds_by_kind(same)
+    names = sorted({name for name, _ in files})
+    number_of = {name: number for number, name in enumerate(names)}
+    return VerificationPairs(
+        name=folder.resolve().name,
+        format="lfw-pairs",
+        fingerprint=_fingerprint(listed, folds, encoded),
+        images=EncodedImages(encoded, [str(path) for path in paths]),
+        left=left,
+        right=right,
+        same=same,
+        folds=folds,
+        people=np.array([number_of[name] for name, _ in files]),
+    )
+
+
+def parse_pairs(path: Path) -> tuple[list[ListedPair], NDArray[np.int64] | None]:
+    """Parse a pairs.txt; returns its pairs and the fold of each, or None where the header states no folds.
+
+    Three headers are known: `folds<TAB>n` (each fold has n matching and n non-matching pairs), `n` alone
+    (n matching and n non-matching pairs in all), or none. Raises DataError with the line number.
+    """
+    lines = _read_lines(path)
+    first = next(lines, None)
+    if first is None:
+        raise DataError(f"{path} is empty; expected a header such as `10<TAB>300` and pairs")
+    header = _parse_header(path, *first)
+    pairs = [] if header is not None else [_parse_pair(path, *first)]
+    pairs.extend(_parse_pair(path, number, text) for number, text in lines)
+    if not pairs:
+        raise DataError(f"{path} holds a header but no pair")
+    if header is None:
+        return pairs, None
+    fold_count, per_kind = header
+    expected = 2 * fold_count * per_kind
+    if len(pairs) != expected:
+        raise DataError(
+            f"{path}: line {first[0]} states {fold_count} fold(s) of {per_kind} matching and {per_kind} non-matching pairs, "
+            f"{expected} in all, but the file holds {len(pairs)} pairs; "
+            + ("it is cut short: copy it again" if len(pairs) < expected else "correct the header")
+        )
+    _check_counts(path, pairs, fold_count, per_kind)
+    return pairs, (np.repeat(np.arange(fold_count), 2 * per_kind) if fold_count > 1 else None)
+
+
+def contiguous_folds(count: int, folds: int) -> NDArray[np.int64]:
+    """Return the fold of each of `count` items: contiguous, the first `count` % `folds` one item longer.
+
+    Where there are fewer items than folds, each item is a fold.
+    """
+    sizes = [len(part) for part in np.array_split(np.arange(count), min(folds, count))]
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: byte {error.start} is not UTF-8 text; is this a pairs.txt?") from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, line.rstrip("\r")
+
+
+def _fields(text: str) -> list[str]:
+    # Names with spaces occur where the fields are separated by tabs; other lists separate by blanks.
+    return [field.strip() for field in text.strip().split("\t")] if "\t" in text.strip() else text.split()
+
+
+def _parse_header(path: Path, line: int, text: str) -> tuple[int, int] | None:
+    fields = _fields(text)
+    if len(fields) > 2:
+        return None
+    numbers = [_natural(field) for field in fields]
+    if None in numbers or 0 in numbers:
+        raise DataError(
+            f"{path}: line {line}: expected a header of one or two positive numbers (`10<TAB>300`) or a pair, found {text!r}"
+        )
+    return (1, numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1])  # type: ignore[return-value]
+
+
+def _parse_pair(path: Path, line: int, text: str) -> ListedPair:
+    fields = _fields(text)
+    if len(fields) == 3:
+        first_name, first, second = fields
+        second_name = first_name
+    elif len(fields) == 4:
+        first_name, first, second_name, second = fields
+    else:
+        raise DataError(
+            f"{path}: line {line}: expected 3 fields (name, i, j) or 4 (name1, i, name2, j), found {len(fields)}: {text!r}"
+        )
+    for name in (first_name, second_name):
+        if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
+            raise DataError(f"{path}: line {line}: {name!r} is not the name of a person's folder")
+    numbers = (_natural(first), _natural(second))
+    if numbers[0] is None or numbers[1] is None:
+        raise DataError(f"{path}: line {line}: image numbers must be whole numbers, found {first!r} and {second!r}")
+    if len(fields) == 4 and first_name == second_name:
+        raise DataError(f"{path}: line {line}: a non-matching pair names {first_name} twice")
+    return ListedPair(line, first_name, numbers[0], second_name, numbers[1], same=len(fields) == 3)
+
+
+def _natural(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+
+
+def _check_counts(path: Path, pairs: Sequence[ListedPair], fold_count: int, per_kind: int) -> None:
+    size = 2 * per_kind
+    for fold in range(fold_count):
+        part = pairs[fold * size : (fold + 1) * size]
+        matching = sum(pair.same for pair in part)
+        if matching != per_kind:
+            raise DataError(
+                f"{path}: fold {fold + 1} (lines {part[0].line} to {part[-1].line}) holds {matching} matching and "
+                f"{size - matching} non-matching pairs; the header states {per_kind} of each"
+            )
+
+
+def _number_images(
+    pairs: Sequence[ListedPair],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], list[tuple[str, int]]]:
+    index: dict[tuple[str, int], int] = {}
+    left = [index.setdefault((pair.first_name, pair.first_number), len(index)) for pair in pairs]
+    right = [index.setdefault((pair.second_name, pair.second_number), len(index)) for pair in pairs]
+    return np.array(left), np.array(right), list(index)
+
+
+def _find_images(folder: Path, files: Sequence[tuple[str, int]]) -> list[Path]:
+    paths, missing = [], []
+    for name, number in files:
+        stem = f"{name}_{number:04d}"
+        candidates = (folder / name / f"{stem}{suffix}" for suffix in _SUFFIXES)
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is None:
+            missing.append(f"{name}/{stem}.jpg")
+        else:
+            paths.append(found)
+    if missing:
+        shown = ", ".join(missing[:_LISTED_MISSING]) + (", …" if len(missing) > _LISTED_MISSING else "")
+        raise DataError(
+            f"{folder}: {len(missing)} of the {len(files)} images that {PAIRS_NAME} names are missing: {shown}; "
+            f"put the aligned images beside {PAIRS_NAME}"
+        )
+    return paths
+
+
+def _folds_by_kind(same: NDArray[np.bool_]) -> NDArray[np.int64]:
+    folds = np.zeros(len(same), np.int64)
+    for kind in (True, False):
+        members = np.flatnonzero(same == kind)
+        if len(members):
+            folds[members] = contiguous_folds(len(members), DEFAULT_FOLDS)
+    return folds
+
+
+def _fingerprint(pairs: Sequence[ListedPair], folds: NDArray[np.int64], encoded: Sequence[bytes]) -> str:
+    digest = hashlib.sha256()
+    for pair, fold in zip(pairs, folds.tolist(), strict=True):
+        fields = (pair.first_name, pair.first_number, pair.second_name, pair.second_number, int(pair.same), fold)
+        digest.update(("\t".join(map(str, fields)) + "\n").encode())
+    for image in encoded:
+        digest.update(hashlib.sha256(image).digest())
+    return digest.hexdigest()
