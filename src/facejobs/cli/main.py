@@ -20,9 +20,9 @@ _READER_GONE = 128 + signal.SIGPIPE
 _FILE_REFUSED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.add_typer(data.app, name="data", help="Check, pack, unpack, repair and draw face data.")
-app.add_typer(train.app, name="train", help="Train a model.")
-app.add_typer(evaluate.app, name="evaluate", help="Measure a trained model.")
+app.add_typer(data.app, name="data")
+app.add_typer(train.app, name="train")
+app.add_typer(evaluate.app, name="evaluate")
 
 
 def _print_version(wanted: bool) -> None:
