@@ -2,8 +2,8 @@
 
 Nearly every `.idx` numbers its records in a row (0, 1, 2, … or 1, 2, …, N with 0 on the last line, as InsightFace
 writes it). For those only the start of every k-th line is kept, k growing with the file so that the table never
-exceeds `MAX_TABLE` entries; a look-up reads the few lines around the wanted one and finds its key there, so a line
-out of order can never give a wrong offset. Any other numbering falls back to two int64 arrays.
+exceeds `MAX_TABLE` entries; a look-up reads the few lines around the wanted one and finds its key there. Any other
+numbering falls back to two int64 arrays.
 """
 
 import os
@@ -23,7 +23,7 @@ Int64Array = npt.NDArray[np.int64]
 
 MAX_TABLE = 1 << 16
 _FIRST_STRIDE = 64
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 18
 _MAX_DIGITS = 18
 _TAB, _NEWLINE, _RETURN, _ZERO = b"\t\n\r0"
 
@@ -171,7 +171,7 @@ class _ArrayIndex(RecordIndex):
 
 
 def _survey(path: Path, file: BinaryIO) -> _SequentialIndex | None:
-    """Note where every k-th line starts; None if the keys there are not in a row."""
+    """Note where every k-th line starts; None if the keys are not in a row. The offsets are not looked at yet."""
     stride, lines, first, size = _FIRST_STRIDE, 0, 0, 0
     zero_last = in_a_row = False
     table = np.empty(0, np.int64)
@@ -179,16 +179,15 @@ def _survey(path: Path, file: BinaryIO) -> _SequentialIndex | None:
         ends = np.flatnonzero(block == _NEWLINE)
         starts = np.concatenate(([0], ends[:-1] + 1))
         chosen = np.arange(-lines % stride, len(starts), stride)
-        probed = np.append(chosen, len(starts) - 1)
-        keys, tabs = _parse_numbers(block, starts[probed])
+        keys, tabs = _parse_numbers(block, starts)
         if lines == 0:
             first = int(keys[0])
         if zero_last:
             return None  # key 0 stood at the end of the previous block, which was not the end of the file
         zero_last = first != 0 and int(keys[-1]) == 0
-        good = keys == first + lines + probed
-        good |= zero_last & (probed == len(starts) - 1)
-        in_a_row = bool((good & (block[tabs] == _TAB) & (tabs > starts[probed])).all())
+        good = keys == np.arange(first + lines, first + lines + len(keys))
+        good[-1] |= zero_last
+        in_a_row = bool((good & (block[tabs] == _TAB) & (tabs > starts)).all())
         if not in_a_row:
             return None
         table = np.concatenate((table, starts[chosen] + position))

@@ -110,9 +110,10 @@ class RecordReader:
             raise RecordError(self.path, offset, "this is a later part of a split record, its first part is missing")
         pieces = [self._view[start:end]]
         while flag != LAST:
-            flag, start, end, after = self._part(after, offset)
+            here = after
+            flag, start, end, after = self._part(here, offset)
             if flag not in (MIDDLE, LAST):
-                raise RecordError(self.path, offset, f"a split record lacks its next part at byte {after}")
+                raise RecordError(self.path, offset, f"a split record lacks its next part at byte {here}")
             pieces.append(self._view[start:end])
         return Record(offset, after, memoryview(MAGIC_BYTES.join(pieces)))
 
