@@ -19,7 +19,6 @@ from facejobs.errors import ExitCode, FacejobsError
 
 DESCRIPTION_NAME = "model.json"
 GRAPH_NAME = "model.onnx"
-FORMAT_VERSION = 1
 _MAXIMUM_DESCRIPTION_BYTES = 16 * 1024 * 1024
 _HASH_CHUNK = 1024 * 1024
 
@@ -99,7 +98,7 @@ class FileDigest(_Part):
 class ModelDescription(_Part):
     """The whole of model.json."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     task: Literal["recognition"] = "recognition"
     input: ModelInput
     output: ModelOutput
@@ -193,13 +192,14 @@ def _check_files(folder: Path, description: ModelDescription) -> None:
         size = path.stat().st_size
         if size != digest.bytes:
             raise ModelError(
-                f"{path} is {size} bytes long, {DESCRIPTION_NAME} says {digest.bytes}; copy the whole model folder again"
+                f"{path} is {size} bytes long, {DESCRIPTION_NAME} says {digest.bytes}; "
+                "copy the whole model folder again"
             )
         found = _sha256(path)
         if found != digest.sha256:
             raise ModelError(
-                f"{path} has SHA-256 {found}, {DESCRIPTION_NAME} says {digest.sha256}; the file was changed or damaged, "
-                "copy the whole model folder again"
+                f"{path} has SHA-256 {found}, {DESCRIPTION_NAME} says {digest.sha256}; "
+                "the file was changed or damaged, copy the whole model folder again"
             )
 
 

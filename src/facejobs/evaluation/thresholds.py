@@ -102,3 +102,9 @@ class OrderedScores:
         limit = float(self.impostor[refused])
         higher = [float(scores[scores > limit][-1]) for scores in (self.genuine, self.impostor) if scores[0] > limit]
         return midpoint(limit, min(higher)) if higher else float(np.nextafter(limit, np.inf))
+
+    def roc(self) -> tuple[Scores, Scores]:
+        """Return (far, tar): tar[k] is the TAR at FAR at most far[k] = k / impostors, k = 0..impostors."""
+        count = len(self.impostor)
+        tar = np.append(self.genuine_above / len(self.genuine), 1.0)
+        return np.arange(count + 1) / count, tar

@@ -1,10 +1,10 @@
 """1:1 face verification: accuracy by cross-validation, and TAR at fixed FAR.
 
 The protocol is LFW's (Huang et al., 2007) as face recognisers report it: the embeddings of an image and of
-its mirror image are added and scaled to unit length, a pair is accepted where the cosine similarity of
-its two embeddings is at least a threshold (equally: where the squared distance, 2 - 2 cosine, is at most one), and each fold is
-decided by the threshold that is most accurate on the other folds. docs/how-to/evaluate-verification.md
-says what each number means.
+its mirror image are added and scaled to unit length, a pair is accepted where the cosine similarity c of
+its two embeddings is at least a threshold (equally: where the squared distance, 2 - 2c, is at most one),
+and each fold is decided by the threshold that is most accurate on the other folds.
+docs/how-to/evaluate-verification.md says what each number means.
 """
 
 from collections.abc import Callable, Iterable
@@ -82,7 +82,7 @@ class VerificationResult:
     impostor_pairs: int
     image_count: int
     accuracy: Accuracy | None
-    operating_points: tuple[TarAtFar, ...]
+    tars: tuple[TarAtFar, ...]
     unsupported: tuple[NotEnoughPairs, ...]
     scores: Scores = field(repr=False)
     same: Flags = field(repr=False)
@@ -100,14 +100,14 @@ class VerificationResult:
             accuracy = self.accuracy
             rows.append(self._metric("verification_accuracy", accuracy.mean, accuracy.interval))
             rows.append(self._metric("verification_accuracy_deviation", accuracy.deviation, None))
-        rows.extend(self._metric(point.name, point.tar, point.interval) for point in self.operating_points)
+        rows.extend(self._metric(point.name, point.tar, point.interval) for point in self.tars)
         return rows
 
-    def thresholds(self) -> list[dict[str, Any]]:
+    def operating_points(self) -> list[dict[str, Any]]:
         """Return the threshold table (protocol, far, threshold, tar); thresholds are cosine similarities."""
         return [
             {"protocol": self.protocol, "far": point.far, "threshold": point.threshold, "tar": point.tar}
-            for point in self.operating_points
+            for point in self.tars
         ]
 
     def _metric(self, name: str, value: float, interval: tuple[float, float] | None) -> dict[str, Any]:
@@ -142,7 +142,8 @@ def embed_images(
     pairs: VerificationPairs, embed: Embed, batch_size: int = 64, progress: Progress | None = None
 ) -> NDArray[np.float64]:
     """Return (images, E) float64 unit embeddings: image and mirror image added, then scaled."""
-    parts, done = [], 0
+    parts: list[NDArray[np.float64]] = []
+    done = 0
     for images in pairs.images.batches(batch_size, DECODING_THREADS):
         mirrored = np.ascontiguousarray(images[:, :, ::-1])
         names = pairs.images.names[done : done + len(images)]
@@ -163,7 +164,7 @@ def score_verification(
     same = pairs.same
     unsupported: list[NotEnoughPairs] = []
     accuracy = _accuracy(scores, same, pairs.folds, unsupported)
-    points = _operating_points(scores, pairs, resamples, seed, unsupported)
+    tars = _tars(scores, pairs, resamples, seed, unsupported)
     return VerificationResult(
         name=pairs.name,
         protocol=f"{pairs.protocol}:mirror-sum",
@@ -171,7 +172,7 @@ def score_verification(
         impostor_pairs=int((~same).sum()),
         image_count=len(pairs.images),
         accuracy=accuracy,
-        operating_points=tuple(points),
+        tars=tuple(tars),
         unsupported=tuple(unsupported),
         scores=scores,
         same=same,
@@ -215,7 +216,7 @@ def _accuracy(
     )
 
 
-def _operating_points(
+def _tars(
     scores: Scores, pairs: VerificationPairs, resamples: int, seed: int, unsupported: list[NotEnoughPairs]
 ) -> Iterable[TarAtFar]:
     same = pairs.same
@@ -236,13 +237,14 @@ def _genuine_clusters(pairs: VerificationPairs) -> NDArray[np.int64]:
     genuine = np.flatnonzero(pairs.same)
     if pairs.people is None:
         return np.arange(len(genuine))
-    return np.unique(pairs.people[pairs.left[genuine]], return_inverse=True)[1]
+    clusters: NDArray[np.int64] = np.unique(pairs.people[pairs.left[genuine]], return_inverse=True)[1]
+    return clusters
 
 
 def _tar_interval(
     ordered: OrderedScores, far: float, clusters: NDArray[np.int64], resamples: int, seed: int
 ) -> tuple[float, float]:
-    """Bootstrap over genuine clusters (people, where known) and over impostor pairs, threshold chosen anew each time."""
+    """Bootstrap over genuine clusters (people, where known) and impostor pairs, with a new threshold each time."""
     cluster_count, impostors = int(clusters.max()) + 1, len(ordered.impostor)
 
     def resample(generator: np.random.Generator) -> float:
@@ -259,7 +261,8 @@ def _checked(embeddings: NDArray[Any], names: Iterable[str], which: str) -> NDAr
     names = list(names)
     if embeddings.ndim != 2 or len(embeddings) != len(names):
         raise EvaluationError(
-            f"the model gave an array of shape {embeddings.shape} for {len(names)} images; expected ({len(names)}, embedding size)"
+            f"the model gave an array of shape {embeddings.shape} for {len(names)} images; "
+            f"expected ({len(names)}, embedding size)"
         )
     finite = np.isfinite(embeddings).all(axis=1)
     if not finite.all():
@@ -272,7 +275,7 @@ def _checked(embeddings: NDArray[Any], names: Iterable[str], which: str) -> NDAr
 
 
 def _to_unit_length(embeddings: NDArray[np.float64], names: Iterable[str]) -> NDArray[np.float64]:
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    lengths: NDArray[np.float64] = np.linalg.norm(embeddings, axis=1, keepdims=True)
     if not lengths.all():
         first = list(names)[int(np.argmin(lengths))]
         raise EvaluationError(

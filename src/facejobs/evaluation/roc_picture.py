@@ -1,0 +1,77 @@
+"""The ROC curve of a verification as a picture."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from facejobs.evaluation.confidence import RULE_OF_30
+from facejobs.evaluation.thresholds import OrderedScores
+from facejobs.evaluation.verification import VerificationResult
+
+_INCHES = (7.0, 5.0)
+_DPI = 120
+
+
+def draw_roc(result: VerificationResult, path: Path) -> bool:
+    """Draw TAR over FAR (logarithmic) to the PNG file `path`; FARs that have too few impostor pairs are greyed.
+
+    Returns False, and draws nothing, where there is no genuine or no impostor pair.
+    """
+    if result.genuine_pairs == 0 or result.impostor_pairs == 0:
+        return False
+    figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    lowest = 10.0 ** np.floor(np.log10(1 / result.impostor_pairs) - 1e-9)
+    far, tar = OrderedScores.of(result.scores, result.same).roc()
+    axes.step(far[far > 0], tar[far > 0], where="post", color="tab:blue", linewidth=1.6, label="TAR")
+    axes.plot([lowest, 1], [lowest, 1], color="0.5", linestyle=":", linewidth=1, label="chance")
+    _draw_operating_points(axes, result)
+    _grey_unsupported(axes, lowest, min(1.0, RULE_OF_30 / result.impostor_pairs))
+    axes.set_xscale("log")
+    axes.set_xlim(lowest, 1)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("false accept rate (FAR)")
+    axes.set_ylabel("true accept rate (TAR)")
+    axes.set_title(_title(result), fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right" if tar.mean() > 0.5 else "upper left", fontsize=9)
+    figure.savefig(path, format="png")
+    return True
+
+
+def _draw_operating_points(axes: Axes, result: VerificationResult) -> None:
+    if not result.tars:
+        return
+    values = np.array([point.tar for point in result.tars])
+    low, high = np.array([point.interval for point in result.tars]).T
+    axes.errorbar(
+        [point.far for point in result.tars],
+        values,
+        yerr=[values - low, high - values],
+        fmt="o",
+        markersize=4,
+        capsize=3,
+        color="tab:red",
+        label="TAR at FAR, 95 % interval",
+    )
+
+
+def _grey_unsupported(axes: Axes, lowest: float, limit: float) -> None:
+    axes.axvspan(lowest, limit, color="0.85", zorder=0)
+    axes.text(
+        np.sqrt(lowest * limit),
+        0.5,
+        f"not enough pairs:\nfewer than {RULE_OF_30} false accepts",
+        rotation=90,
+        ha="center",
+        va="center",
+        color="0.35",
+        fontsize=9,
+    )
+
+
+def _title(result: VerificationResult) -> str:
+    pairs = f"{result.genuine_pairs:,} genuine and {result.impostor_pairs:,} impostor pairs"
+    return f"{result.name}: {pairs}\n{result.protocol}"
