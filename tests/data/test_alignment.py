@@ -72,7 +72,7 @@ def test_mirrored_face_gets_the_least_squares_rotation() -> None:
         (np.full((5, 2), 31.7), "coincide"),
         (np.full((5, 2), 0.0), "coincide"),
         (np.full((5, 2), np.nan), "finite"),
-        (TEMPLATE + [[np.inf, 0], [0, 0], [0, 0], [0, 0], [0, 0]], "finite"),
+        (np.where(np.arange(10).reshape(5, 2) == 3, np.inf, TEMPLATE), "finite"),
         (TEMPLATE * 1e300, "too large"),
         (TEMPLATE[:4], "five landmarks"),
         (TEMPLATE.ravel(), "five landmarks"),

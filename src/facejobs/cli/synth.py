@@ -26,7 +26,9 @@ def synth(
     counts = SyntheticCounts(identities, images, verification_identities, verification_images, pairs, photographs)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        tasks = {what: bar.add_task(what, total=None) for what in ("training faces", "verification faces", "photographs")}
+        tasks = {
+            what: bar.add_task(what, total=None) for what in ("training faces", "verification faces", "photographs")
+        }
         write_synthetic(
             output,
             counts,

@@ -5,6 +5,7 @@ image, in pixels (x, y) with the centre of the top left pixel at (0, 0).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ TEMPLATE: npt.NDArray[np.float64] = np.array(
 )
 TEMPLATE.setflags(write=False)
 
-Points = npt.NDArray[np.floating] | Sequence[Sequence[float]]
+Points = npt.NDArray[Any] | Sequence[Sequence[float]]
 
 
 def estimate_similarity(source: Points, target: Points) -> npt.NDArray[np.float64]:

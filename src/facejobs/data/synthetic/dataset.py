@@ -41,7 +41,7 @@ class SyntheticCounts:
         possible = matching_pairs_per_fold(self.verification_identities, self.verification_images)
         if wanted > possible:
             raise DataError(
-                f"--pairs {self.pairs} needs {wanted} matching pairs in each fold, but its people have only {possible}; "
+                f"--pairs {self.pairs} needs {wanted} matching pairs in each fold, whose people have only {possible}; "
                 "lower --pairs, or raise --verification-identities or --verification-images"
             )
 

@@ -5,11 +5,19 @@ import numpy as np
 import numpy.typing as npt
 
 from facejobs.data.synthetic.identity import Identity
-from facejobs.data.synthetic.skin import LEFT, SCALE, TOP, fill, shade_of, soften, stroke, tint
+from facejobs.data.synthetic.skin import LEFT, SCALE, TOP, fill, shade_of, soften, stroke, stroke_each, tint
 from facejobs.data.synthetic.view import Expression
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
+
+_TURN = np.linspace(0, 2 * np.pi, 28)
+_CIRCLE = np.column_stack([np.cos(_TURN), np.sin(_TURN)])
+_ACROSS_EYE = np.linspace(-1, 1, 21)
+_ALONG_BROW = np.linspace(0, 1, 16)
+_ACROSS_MOUTH = np.linspace(-1, 1, 33)
+_BROW_TAPER = np.interp(_ALONG_BROW, [0, 0.12, 0.45, 1], [0.6, 1.0, 1.0, 0.2])
+_BROW_ARCH = np.sin(np.pi * np.minimum(_ALONG_BROW * 0.85, 1))
 
 
 def landmark_points(identity: Identity, expression: Expression) -> Points:
@@ -42,10 +50,10 @@ def _region(picture: Image, x: float, y: float, half_width: float, half_height: 
 def _eye_outline(identity: Identity, lids: float, side: float) -> tuple[Points, Points]:
     """Upper and lower lid from the inner to the outer corner, relative to the eye's centre."""
     eyes = identity.eyes
-    s = np.linspace(-1, 1, 21)
-    arch = np.clip(1 - np.abs(s + 0.12 * (1 - s * s)) ** 2.3, 0, 1) ** eyes.roundness
+    s = _ACROSS_EYE
+    arch = np.maximum(1 - np.abs(s + 0.12 * (1 - s * s)) ** 2.3, 0) ** eyes.roundness
     upper = -eyes.opening * 1.15 * lids * arch
-    lower = eyes.opening * 0.62 * (0.75 + 0.25 * lids) * np.clip(1 - np.abs(s - 0.1 * (1 - s * s)) ** 2.0, 0, 1) ** 0.75
+    lower = eyes.opening * 0.62 * (0.75 + 0.25 * lids) * np.maximum(1 - (s - 0.1 * (1 - s * s)) ** 2, 0) ** 0.75
     slope = -eyes.tilt * eyes.width * s
     x = side * s * eyes.width
     return np.column_stack([x, upper + slope]), np.column_stack([x, lower + slope])
@@ -58,7 +66,7 @@ def _paint_eye(picture: Image, identity: Identity, expression: Expression, side:
     upper, lower = _eye_outline(identity, expression.lids, side)
     opening = np.zeros(patch.shape[:2], np.uint8)
     fill(opening, np.concatenate([upper, lower[::-1]]) + centre, 255)
-    ball = _eyeball(patch.shape[:2], identity, expression, centre)
+    ball = _eyeball(opening.shape, identity, expression, centre)
     shadow = soften(opening, 0.02)[..., None] / 255.0
     ball = ball * (0.45 + 0.55 * shadow)
     weight = opening[..., None] / np.float32(255)
@@ -74,13 +82,12 @@ def _paint_eye(picture: Image, identity: Identity, expression: Expression, side:
     tint(patch, soften(lashes, 0.0035) / 255.0 * 0.92, shade_of(identity.hair.colour, 0.45))
 
 
-def _eyeball(shape: tuple[int, int], identity: Identity, expression: Expression, centre: Points) -> Points:
+def _eyeball(shape: tuple[int, ...], identity: Identity, expression: Expression, centre: Points) -> Points:
     eyes = identity.eyes
     ball = np.full((*shape, 3), (226, 220, 214), np.uint8)
     gaze = np.array([expression.gaze_x * eyes.width * 0.6, expression.gaze_y * eyes.opening])
     place = centre + gaze + [0, -0.006]
-    turn = np.linspace(0, 2 * np.pi, 28)
-    circle = np.column_stack([np.cos(turn), np.sin(turn)])
+    circle = _CIRCLE
     red, green, blue = (255 * channel for channel in eyes.iris_colour)
     fill(ball, place + circle * eyes.iris, (red * 0.45, green * 0.45, blue * 0.45))
     fill(ball, place + circle * eyes.iris * 0.84, (red, green, blue))
@@ -91,12 +98,12 @@ def _eyeball(shape: tuple[int, int], identity: Identity, expression: Expression,
 
 def _paint_brow(picture: Image, identity: Identity, expression: Expression, side: float) -> None:
     brows, eyes = identity.brows, identity.eyes
-    t = np.linspace(0, 1, 16)
+    t = _ALONG_BROW
     lift = -0.045 * expression.brows
     x = brows.gap - 0.03 * expression.frown + brows.length * t
     y = eyes.level - brows.height + lift - brows.tilt * brows.length * (t - 0.4)
-    y = y - brows.arch * np.sin(np.pi * np.clip(t * 0.85, 0, 1)) + 0.05 * expression.frown * (1 - t) ** 2
-    thickness = brows.thickness * np.interp(t, [0, 0.12, 0.45, 1], [0.6, 1.0, 1.0, 0.2])
+    y = y - brows.arch * _BROW_ARCH + 0.05 * expression.frown * (1 - t) ** 2
+    thickness = brows.thickness * _BROW_TAPER
     outline = np.concatenate([np.column_stack([x, y - thickness]), np.column_stack([x, y + thickness])[::-1]])
     patch, origin = _region(picture, side * (brows.gap + brows.length / 2), eyes.level - brows.height, 0.27, 0.22)
     mask = np.zeros(patch.shape[:2], np.uint8)
@@ -107,11 +114,12 @@ def _paint_brow(picture: Image, identity: Identity, expression: Expression, side
 
 def _comb(mask: Image, x: Points, y: Points, thickness: Points, side: float, origin: Points) -> None:
     """Hairs that lean outwards, so that a brow is not a flat patch."""
-    for index in range(0, len(x) - 1):
-        lean = 0.5 + 1.2 * index / len(x)
-        root = np.array([x[index], y[index] + thickness[index] * 0.9])
-        tip = root + np.array([lean * thickness[index] * 1.5, -2.3 * thickness[index]])
-        stroke(mask, np.array([root, tip]) * [side, 1] - origin, 150 if index % 2 else 255, 0.006)
+    lean = np.linspace(0.75, 2.5, len(x)) * thickness
+    roots = np.column_stack([x, y + 0.9 * thickness])
+    tips = roots + np.column_stack([lean, -2.3 * thickness])
+    hairs = np.stack([roots, tips], axis=1) * [side, 1] - origin
+    stroke_each(mask, hairs[1::2], 150, 0.006)
+    stroke_each(mask, hairs[::2], 255, 0.006)
 
 
 def _mouth_corner(identity: Identity, expression: Expression) -> tuple[float, float]:
@@ -124,7 +132,7 @@ def _paint_mouth(picture: Image, identity: Identity, expression: Expression) -> 
     mouth = identity.mouth
     width, corner = _mouth_corner(identity, expression)
     patch, origin = _region(picture, 0.0, mouth.level + 0.05, 0.4, 0.26)
-    s = np.linspace(-1, 1, 33)
+    s = _ACROSS_MOUTH
     hill = 1 - s * s
     x = width * s
     parting = mouth.level + (corner - mouth.level) * s * s

@@ -155,7 +155,6 @@ class Identity:
     beard_density: float
 
 
-
 def person_name(number: int) -> str:
     """The folder name of a person, synthetic_0001 for number 0."""
     return f"synthetic_{number + 1:04d}"

@@ -13,8 +13,8 @@ from facejobs.data.synthetic.seeding import Stream, generator
 from facejobs.data.synthetic.surroundings import Frame
 from facejobs.data.synthetic.view import View, draw_view
 
-_CANVAS = 232
-_OVERSAMPLING = 1.45
+_CANVAS = 208
+_OVERSAMPLING = 1.3
 _LANDMARK_ERROR = 0.012
 
 

@@ -51,9 +51,9 @@ class Sitter:
         turn = rotation(view.pose)
         canvas = Canvas(background.copy(), frame)
         draw_behind_head(canvas, self.identity, view, turn)
-        draw_ears(canvas, self.identity, self.surface, view, turn, near=False)
+        draw_ears(canvas, self.identity, view, turn, near=False)
         self._draw_head(canvas, view, turn)
-        draw_ears(canvas, self.identity, self.surface, view, turn, near=True)
+        draw_ears(canvas, self.identity, view, turn, near=True)
         if view.glasses is not None:
             draw_glasses(canvas, self.identity, view.glasses, self.surface, view, turn)
         placed = frame.place(landmarks)
@@ -63,9 +63,7 @@ class Sitter:
         frame = canvas.frame
         half = frame.pixels // 2
         steps = ((2 * np.arange(half) + 0.5) - (frame.pixels - 1) / 2) / frame.scale
-        x, y = np.meshgrid(
-            (steps + frame.centre[0]).astype(np.float32), (steps + frame.centre[1]).astype(np.float32)
-        )
+        x, y = np.meshgrid((steps + frame.centre[0]).astype(np.float32), (steps + frame.centre[1]).astype(np.float32))
         z, inside = solve_depth(self.surface.radii(view.expression.mouth_open), x, y, turn)
         head = to_head(turn, x, y, z)
         length = 1 / np.sqrt(np.maximum(x * x + y * y + z * z, 1e-6))

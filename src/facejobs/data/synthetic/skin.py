@@ -19,9 +19,10 @@ _FRACTION = 4
 
 
 def to_texture(points: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-    """Points (n, 2) in head units as fixed-point pixels of the painted skin, for OpenCV's `shift`."""
+    """Points (..., 2) in head units as fixed-point pixels of the painted skin, for OpenCV's `shift`."""
     pixels = (np.asarray(points, dtype=np.float64) - (LEFT, TOP)) * SCALE
-    return np.round(pixels * (1 << _FRACTION)).astype(np.int32)
+    fixed: npt.NDArray[np.int32] = np.round(pixels * (1 << _FRACTION)).astype(np.int32)
+    return fixed
 
 
 def fill(picture: npt.NDArray[np.uint8], points: npt.NDArray[Any], colour: tuple[float, ...] | float) -> None:
@@ -29,12 +30,16 @@ def fill(picture: npt.NDArray[np.uint8], points: npt.NDArray[Any], colour: tuple
     cv2.fillPoly(picture, [to_texture(points)], colour, lineType=cv2.LINE_AA, shift=_FRACTION)
 
 
-def stroke(
-    picture: Image, points: npt.NDArray[Any], colour: tuple[float, ...] | float, thickness: float
-) -> None:
+def stroke(picture: Image, points: npt.NDArray[Any], colour: tuple[float, ...] | float, thickness: float) -> None:
     """Draw the line through the points (n, 2); `thickness` is in head units."""
     pixels = max(1, round(thickness * SCALE))
     cv2.polylines(picture, [to_texture(points)], False, colour, pixels, lineType=cv2.LINE_AA, shift=_FRACTION)
+
+
+def stroke_each(picture: Image, lines: npt.NDArray[Any], colour: float, thickness: float) -> None:
+    """Draw separate lines (lines, points, 2) of one colour."""
+    pixels = max(1, round(thickness * SCALE))
+    cv2.polylines(picture, list(to_texture(lines)), False, colour, pixels, lineType=cv2.LINE_AA, shift=_FRACTION)
 
 
 def soften(mask: Image, radius: float) -> Image:
@@ -47,7 +52,7 @@ def tint(picture: Image, mask: npt.NDArray[Any], colour: tuple[float, float, flo
     """Blend the colour (0..255) into the picture in place, by the weights 0..1 of the mask."""
     weight = np.asarray(mask, dtype=np.float32)
     paint = np.empty_like(picture)
-    paint[:] = np.clip(colour, 0, 255)
+    paint[:] = [min(max(channel, 0.0), 255.0) for channel in colour]
     picture[:] = cv2.blendLinear(paint, np.ascontiguousarray(picture), weight, 1 - weight)
 
 
@@ -179,7 +184,7 @@ def _paint_nostrils(picture: Image, identity: Identity) -> None:
         stroke(wings, wing * [side, 1], 170, 0.014)
         hole = np.column_stack([np.cos(turn), 0.55 * np.sin(turn)]) * (0.03 + 0.022 * nose.nostrils)
         hole[:, 1] += 0.3 * hole[:, 0]
-        fill(holes, (hole + [nose.width * 0.52, nose.level + 0.062]) * [side, 1], 255)
+        fill(holes, (hole + np.array([nose.width * 0.52, nose.level + 0.062])) * [side, 1], 255)
     tint(picture, soften(wings, 0.008) / 255.0 * 0.5, shade_of(identity.skin.colour, 0.55))
     tint(picture, soften(holes, 0.007) / 255.0 * (0.5 + 0.4 * nose.nostrils), shade_of(identity.skin.colour, 0.2))
 

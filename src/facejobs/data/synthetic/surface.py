@@ -86,7 +86,11 @@ def solve_depth(radii: Field, x: Field, y: Field, turn: Field) -> tuple[Field, F
     coarse_x, coarse_y = x[::2, ::2], y[::2, ::2]
     start = np.sqrt(np.maximum(1 - coarse_x * coarse_x - coarse_y * coarse_y, 0))
     coarse, _ = _iterate(radii, coarse_x, coarse_y, turn, start, _COARSE_ROUNDS)
-    return _iterate(radii, x, y, turn, cv2.resize(coarse, x.shape[::-1]), _FINE_ROUNDS)
+    z, inside = _iterate(radii, x, y, turn, cv2.resize(coarse, x.shape[::-1]), _FINE_ROUNDS)
+    length = 1 / np.sqrt(np.maximum(x * x + y * y, 1e-6))
+    rim = sample_grid(radii, *to_head(turn, x * length, y * length, np.zeros_like(x))) - 1 / length
+    # Where hair ends abruptly a few rays at the outline do not settle; the rim and their neighbours fill the holes.
+    return cv2.medianBlur(z, 3), cv2.medianBlur(np.maximum(inside, rim), 3)
 
 
 def _iterate(radii: Field, x: Field, y: Field, turn: Field, z: Field, rounds: int) -> tuple[Field, Field]:
@@ -111,7 +115,7 @@ def to_head(turn: Field, x: Field, y: Field, z: Field) -> tuple[Field, Field, Fi
 
 def _smoothstep(t: npt.NDArray[Any]) -> npt.NDArray[Any]:
     t = np.clip(t, 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t))
 
 
 def _bump(x: Field, y: Field, cx: float, cy: float, wx: float, wy: float) -> Field:
@@ -146,7 +150,7 @@ def _features_relief(identity: Identity, x: Field, y: Field, z: Field) -> Field:
     relief += 0.035 * _bump(x, y, 0, mouth.level, mouth.width, 0.1)
     relief -= 0.03 * _bump(x, y, 0, mouth.level + 0.14, 0.16, 0.05)
     relief += head.chin_length * _bump(x, y, 0, 0.86, head.chin_width, 0.13)
-    return relief * _smoothstep(z / 0.35)
+    return np.asarray(relief * _smoothstep(z / 0.35), dtype=np.float32)
 
 
 def _nose_relief(identity: Identity, x: Field, y: Field) -> Field:
@@ -159,4 +163,4 @@ def _nose_relief(identity: Identity, x: Field, y: Field) -> Field:
     relief = height * np.exp(-((np.abs(x) / half_width) ** 2.2))
     for side in (-1, 1):
         relief += 0.075 * _bump(x, y, side * nose.width * 0.72, nose.level + 0.025, 0.05, 0.05)
-    return relief
+    return np.asarray(relief, dtype=np.float32)

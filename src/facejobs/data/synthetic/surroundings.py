@@ -13,6 +13,7 @@ from facejobs.data.synthetic.view import Glasses, Light, View
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[Any]
+Colour = npt.NDArray[np.float64]
 _FRACTION = 4
 
 
@@ -37,21 +38,22 @@ class Canvas:
         self.coverage: Image = np.zeros(image.shape[:2], np.uint8)
         self.frame = frame
 
-    def fill(self, points: Points, colour: npt.ArrayLike) -> None:
+    def fill(self, points: Points, colour: Colour) -> None:
         """Fill a polygon of camera positions (n, 2 or 3) with an RGB colour 0..1."""
         pixels = np.round(self.frame.place(points) * (1 << _FRACTION)).astype(np.int32)
-        red, green, blue = np.clip(np.asarray(colour) * 255, 0, 255)
-        cv2.fillPoly(self.image, [pixels], (float(red), float(green), float(blue)), cv2.LINE_AA, _FRACTION)
+        cv2.fillPoly(self.image, [pixels], _to_bytes(colour), cv2.LINE_AA, _FRACTION)
         cv2.fillPoly(self.coverage, [pixels], 255, cv2.LINE_AA, _FRACTION)
 
-    def stroke(self, points: Points, colour: npt.ArrayLike, thickness: float, closed: bool = False) -> None:
+    def stroke(self, points: Points, colour: Colour, thickness: float, closed: bool = False) -> None:
         """Draw a line of `thickness` head units through camera positions."""
         pixels = np.round(self.frame.place(points) * (1 << _FRACTION)).astype(np.int32)
-        red, green, blue = np.clip(np.asarray(colour) * 255, 0, 255)
         width = max(1, round(thickness * self.frame.scale))
-        cv2.polylines(
-            self.image, [pixels], closed, (float(red), float(green), float(blue)), width, cv2.LINE_AA, _FRACTION
-        )
+        cv2.polylines(self.image, [pixels], closed, _to_bytes(colour), width, cv2.LINE_AA, _FRACTION)
+
+
+def _to_bytes(colour: Colour) -> tuple[float, float, float]:
+    red, green, blue = (min(max(255.0 * float(channel), 0.0), 255.0) for channel in colour)
+    return red, green, blue
 
 
 def flat_light(light: Light, normal: tuple[float, float, float]) -> npt.NDArray[np.float64]:
@@ -96,7 +98,7 @@ def _draw_long_hair(canvas: Canvas, turn: Points, colour: npt.NDArray[np.float64
         canvas.stroke(np.array([start, end]), colour * (0.8 + 0.45 * (round(share * 97) % 3) / 2), 0.03)
 
 
-def draw_ears(canvas: Canvas, identity: Identity, surface: HeadSurface, view: View, turn: Points, near: bool) -> None:
+def draw_ears(canvas: Canvas, identity: Identity, view: View, turn: Points, near: bool) -> None:
     """The ears: all of them before the head is drawn, those that face the viewer again after it (`near`)."""
     ears = identity.ears
     if identity.hair.style == "long":
@@ -120,7 +122,9 @@ def draw_ears(canvas: Canvas, identity: Identity, surface: HeadSurface, view: Vi
         canvas.stroke(middle + 0.8 * (seen[4:16] - middle), skin * 0.98, 0.03)
 
 
-def draw_glasses(canvas: Canvas, identity: Identity, glasses: Glasses, surface: HeadSurface, view: View, turn: Points) -> None:
+def draw_glasses(
+    canvas: Canvas, identity: Identity, glasses: Glasses, surface: HeadSurface, view: View, turn: Points
+) -> None:
     """Frames in front of the eyes: lenses with tint, rims, bridge and the temples that can be seen."""
     eyes = identity.eyes
     level = eyes.level + 0.01
@@ -130,7 +134,9 @@ def draw_glasses(canvas: Canvas, identity: Identity, glasses: Glasses, surface: 
     half = max(glasses.width, 0.0)
     t = np.linspace(0, 2 * np.pi, 40)
     power = 2 / glasses.roundness
-    shape = np.column_stack([np.sign(np.cos(t)) * np.abs(np.cos(t)) ** power, np.sign(np.sin(t)) * np.abs(np.sin(t)) ** power])
+    shape = np.column_stack(
+        [np.sign(np.cos(t)) * np.abs(np.cos(t)) ** power, np.sign(np.sin(t)) * np.abs(np.sin(t)) ** power]
+    )
     centre = max(eyes.spacing, half + 0.03)
     for side in (-1.0, 1.0):
         x = side * centre + half * shape[:, 0]

@@ -18,7 +18,7 @@ class OrderedMap(Protocol):
     def __call__(self, function: Callable[[int], Result], numbers: Iterable[int], /) -> Iterator[Result]: ...
 
 
-def silent(what: str, done: int, total: int) -> None:  # noqa: ARG001
+def silent(what: str, done: int, total: int) -> None:
     """Progress nobody asked to see."""
 
 

@@ -1,0 +1,35 @@
+"""facejobs data synth, as typed."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from facejobs.cli.main import app
+from facejobs.data.errors import DataError, OutputExistsError
+
+SMALL = ["--identities", "2", "--images", "1", "--verification-identities", "20", "--verification-images", "2"]
+SMALL += ["--pairs", "20", "--photographs", "1"]
+
+
+def test_draws_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    result = CliRunner().invoke(app, ["data", "synth", str(tmp_path / "faces"), *SMALL])
+    assert result.exit_code == 0, result.output
+    assert "2 training faces of 2 people, 20 verification pairs of 20 other people, 1 photograph" in result.output
+    made = {path.name for path in (tmp_path / "faces").iterdir()}
+    assert made == {"recognition_train_data", "verification", "photographs"}
+
+
+def test_refuses_an_existing_folder(tmp_path: Path) -> None:
+    (tmp_path / "kept").touch()
+    result = CliRunner().invoke(app, ["data", "synth", str(tmp_path), *SMALL])
+    assert isinstance(result.exception, OutputExistsError)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_refuses_one_person(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["data", "synth", str(tmp_path / "faces"), "--identities", "1"])
+    assert isinstance(result.exception, DataError)
+    assert "--identities is 1" in str(result.exception)
+    assert not list(tmp_path.iterdir())
