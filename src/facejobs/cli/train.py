@@ -4,13 +4,14 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import typer
 from typer.core import TyperCommand
 
 from facejobs.errors import ExitCode
 
 if TYPE_CHECKING:
+    from typer._click import Context, HelpFormatter
+
     from facejobs.training.recognition_parameters import RecognitionParameters
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a detector or a recogniser.")
@@ -21,7 +22,7 @@ _PARAMETERS = {"allow_extra_args": True, "ignore_unknown_options": True}
 class _RecognitionCommand(TyperCommand):
     """Lists the training parameters in the help, reading them only when help is asked for."""
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         super().format_options(ctx, formatter)
         from facejobs.training.parameters import option_name
         from facejobs.training.recognition_parameters import RecognitionParameters

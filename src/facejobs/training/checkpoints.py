@@ -14,6 +14,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facejobs.training.errors import CheckpointError
 
@@ -25,7 +26,7 @@ _TEMPORARY = ".writing-"
 class Checkpoint:
     """All that is needed to go on: `arrays` by name, and `state` (step, epoch, schedule, hashes …)."""
 
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, NDArray[Any]]
     state: dict[str, Any]
 
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
+from numpy.typing import NDArray
 
 BatchType = TypeVar("BatchType", contravariant=True)
+Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,19 @@ class Engine(Protocol[BatchType]):
     def gradient_norms(self) -> dict[str, float]:
         """Norm of each parameter's gradient in the last step."""
 
-    def state(self) -> dict[str, np.ndarray]:
+    def state(self) -> Arrays:
         """Every array a bit-identical continuation needs: weights, running statistics, head, optimiser."""
 
-    def load_state(self, arrays: dict[str, np.ndarray]) -> None:
+    def load_state(self, arrays: Arrays) -> None:
         """Go on from `state()`; raises CheckpointError where names or shapes differ."""
 
 
 class BatchSource(Protocol[BatchType]):  # type: ignore[misc]
     """Batches that can start at any step exactly."""
 
-    steps_per_epoch: int
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in one pass over the data."""
 
     def start(self, step: int) -> Any:
         """Endless iterator of batches from global `step` on."""

@@ -70,6 +70,6 @@ def _describe(
             "data": {name: value for name, value in data.items() if name != "path"},
         },
         metrics=tuple(Metric(**metric) for _, result in results for metric in result.metrics()),
-        thresholds=tuple(OperatingPoint(**row) for _, result in results for row in result.operating_points()),
+        thresholds=tuple(OperatingPoint(**row) for _, result in results for row in result.thresholds()),
         files=describe_files(folder, [path.name for path in sorted(folder.iterdir())]),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facejobs import __version__
 from facejobs.data.errors import DataError
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 class RecognitionEngine(Engine[Batch], Protocol):
     """An engine that embeds and exports."""
 
-    def embed(self, images: np.ndarray) -> np.ndarray:
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings (N, E) float32 of uint8 RGB images (N, H, W, 3)."""
 
     def export(self, folder: Path) -> None:

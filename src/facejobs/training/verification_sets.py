@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facejobs.data.errors import DataError
 from facejobs.data.pairs import VerificationPairs, load_pairs
-from facejobs.evaluation.verification import VerificationResult, evaluate_verification
+from facejobs.evaluation.verification import Embed, VerificationResult, evaluate_verification
 from facejobs.training.loop import Metric
 
 Measured = tuple[VerificationPairs, VerificationResult]
@@ -38,11 +39,11 @@ def load_sets(paths: tuple[str, ...]) -> list[VerificationPairs]:
 
 
 def measure(
-    sets: list[VerificationPairs], embed: Callable[[np.ndarray], np.ndarray], check_stop: Callable[[], None]
+    sets: list[VerificationPairs], embed: Embed, check_stop: Callable[[], None]
 ) -> list[Measured]:
     """Evaluate an embedder on every set; `check_stop` is called before every batch and may raise."""
 
-    def embed_or_stop(images: np.ndarray) -> np.ndarray:
+    def embed_or_stop(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         check_stop()
         return embed(images)
 
@@ -52,8 +53,7 @@ def measure(
 def as_metrics(results: list[Measured]) -> list[Metric]:
     """What the loop watches: the accuracy of the first set first."""
     return [
-        Metric(f"{metric['name']}", float(metric["value"]), metric["protocol"])
+        Metric(metric["name"], float(metric["value"]), metric["protocol"])
         for _, result in results
         for metric in result.metrics()
-        if isinstance(metric["value"], float)
     ]

@@ -4,6 +4,7 @@ from typing import Any
 
 import mxnet as mx
 import numpy as np
+from numpy.typing import NDArray
 from mxnet.gluon import Parameter
 
 _ADAM = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
@@ -33,9 +34,7 @@ class Optimizer:
         """One update; `step` counts from 0 and corrects Adam's bias; gradients are multiplied by `gradient_scale`."""
         for name, parameter in self._parameters.items():
             decay = self._weight_decay if decays(name) else 0.0
-            for device, (weight, gradient) in enumerate(
-                zip(parameter.list_data(), parameter.list_grad(), strict=True)
-            ):
+            for device, (weight, gradient) in enumerate(zip(parameter.list_data(), parameter.list_grad(), strict=True)):
                 state = [self._state[f"{name}/{slot}"][device] for slot in self._slots]
                 common = {"wd": decay, "rescale_grad": gradient_scale, "out": weight}
                 if self._adam:
@@ -43,11 +42,11 @@ class Optimizer:
                 else:
                     mx.nd.sgd_mom_update(weight, gradient, *state, lr=lr, momentum=self._momentum, **common)
 
-    def state(self) -> dict[str, np.ndarray]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """Arrays by `parameter/slot`."""
         return {name: copies[0].asnumpy() for name, copies in self._state.items()}
 
-    def load_state(self, arrays: dict[str, np.ndarray]) -> None:
+    def load_state(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Go on from `state()`."""
         for name, copies in self._state.items():
             for copy in copies:

@@ -8,6 +8,7 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import nn
+from numpy.typing import NDArray
 
 from facejobs.data.normalization import IMAGE_SIZE, PIXEL_MEAN, PIXEL_SCALE
 from facejobs.data.pipeline import Batch
@@ -149,7 +150,7 @@ class RecognitionEngine:
             for name, parameter in self._trained.items()
         }
 
-    def embed(self, images: np.ndarray) -> np.ndarray:
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings (N, E) float32, not normalised, of uint8 RGB images (N, H, W, 3)."""
         parts = []
         for first in range(0, len(images), _EMBED_BATCH):
@@ -161,12 +162,12 @@ class RecognitionEngine:
             parts.append(self.net(pixels).asnumpy()[: len(chunk)])
         return np.concatenate(parts)
 
-    def state(self) -> dict[str, np.ndarray]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """Weights, running statistics, head and optimiser state by name."""
         arrays = {name: parameter.list_data()[0].asnumpy() for name, parameter in self._named.items()}
         return arrays | {f"optimizer/{name}": array for name, array in self._optimizer.state().items()}
 
-    def load_state(self, arrays: dict[str, np.ndarray]) -> None:
+    def load_state(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Go on from `state()`; raises CheckpointError where names or shapes differ."""
         mine = {name: tuple(parameter.shape) for name, parameter in self._named.items()}
         theirs = {name: array.shape for name, array in arrays.items() if not name.startswith("optimizer/")}

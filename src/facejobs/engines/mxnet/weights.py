@@ -1,10 +1,12 @@
 """Parameters by structural name, and initial weights from a local file."""
 
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import mxnet as mx
 import numpy as np
+from numpy.typing import NDArray
 from mxnet.gluon import Block, Constant, Parameter
 
 from facejobs.training.errors import ParameterError
@@ -20,14 +22,14 @@ def named_parameters(blocks: dict[str, Block]) -> dict[str, Parameter]:
     }
 
 
-def read_weights(path: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def read_weights(path: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
     """Arrays of a .npz (a published weights.npz) or an MXNet .params file that fit `wanted` by name and shape.
 
     Names match whole, or without the leading `net/`, or below `net/backbone.` (weights of a model zoo).
     Raises ParameterError if the file cannot be read, nothing fits, or a name fits with another shape.
     """
     found = _read(path)
-    matched: dict[str, np.ndarray] = {}
+    matched: dict[str, NDArray[Any]] = {}
     for name, shape in wanted.items():
         bare = name.removeprefix("net/")
         candidates = (name, bare, bare.removeprefix("backbone."))
@@ -45,7 +47,7 @@ def read_weights(path: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, np
     return matched
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise ParameterError(f"--init {path}: there is no such file")
     try:

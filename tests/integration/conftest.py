@@ -1,0 +1,40 @@
+"""A small set of drawn faces, and training as users start it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from facejobs.data.synthetic.dataset import SyntheticCounts, write_synthetic
+
+SMALL = SyntheticCounts(
+    identities=6, images=8, verification_identities=20, verification_images=3, pairs=40, photographs=1
+)
+
+
+@pytest.fixture(scope="session")
+def drawn_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Training records, verification pairs and photographs of drawn faces."""
+    folder = tmp_path_factory.mktemp("drawn") / "faces"
+    write_synthetic(folder, SMALL, seed=3, processes=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def facejobs_command() -> Callable[..., subprocess.Popen[str]]:
+    """Starts `facejobs ARGS…` in a process of its own."""
+
+    def start(*arguments: object, prelude: str = "") -> subprocess.Popen[str]:
+        code = f"{prelude}\nimport sys; from facejobs.cli.main import main; sys.argv[0] = 'facejobs'; main()"
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+
+    return start
