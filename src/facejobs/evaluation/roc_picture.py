@@ -26,7 +26,8 @@ def draw_roc(result: VerificationResult, path: Path) -> bool:
     lowest = 10.0 ** np.floor(np.log10(1 / result.impostor_pairs) - 1e-9)
     far, tar = OrderedScores.of(result.scores, result.same).roc()
     axes.step(far[far > 0], tar[far > 0], where="post", color="tab:blue", linewidth=1.6, label="TAR")
-    axes.plot([lowest, 1], [lowest, 1], color="0.5", linestyle=":", linewidth=1, label="chance")
+    rates = np.geomspace(lowest, 1, 200)
+    axes.plot(rates, rates, color="0.5", linestyle=":", linewidth=1, label="chance")
     _draw_operating_points(axes, result)
     _grey_unsupported(axes, lowest, min(1.0, RULE_OF_30 / result.impostor_pairs))
     axes.set_xscale("log")
@@ -36,7 +37,7 @@ def draw_roc(result: VerificationResult, path: Path) -> bool:
     axes.set_ylabel("true accept rate (TAR)")
     axes.set_title(_title(result), fontsize=10)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right" if tar.mean() > 0.5 else "upper left", fontsize=9)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     figure.savefig(path, format="png")
     return True
 
@@ -63,8 +64,7 @@ def _grey_unsupported(axes: Axes, lowest: float, limit: float) -> None:
     axes.text(
         np.sqrt(lowest * limit),
         0.5,
-        f"not enough pairs:\nfewer than {RULE_OF_30} false accepts",
-        rotation=90,
+        f"not enough pairs:\nfewer than\n{RULE_OF_30} false accepts",
         ha="center",
         va="center",
         color="0.35",

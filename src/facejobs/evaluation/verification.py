@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from facejobs.data.pairs import VerificationPairs
 from facejobs.evaluation.confidence import (
+    RULE_OF_30,
     bootstrap,
     pairs_needed,
     percentile_interval,
@@ -27,6 +28,7 @@ from facejobs.evaluation.thresholds import Flags, OrderedScores, Scores, most_ac
 
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 Progress = Callable[[int, int], None]
+_ACCURACY = "verification_accuracy"
 FARS = (1e-1, 1e-2, 1e-3)
 RESAMPLES = 1000
 DECODING_THREADS = 2
@@ -34,12 +36,21 @@ DECODING_THREADS = 2
 
 @dataclass(frozen=True, slots=True)
 class NotEnoughPairs:
-    """A number that the pairs at hand cannot support, and what it would take."""
+    """A number that the pairs at hand cannot support: why, how many `what` there are, how many it would take.
 
-    name: str
+    `far` is None for the accuracy.
+    """
+
+    far: float | None
     reason: str
+    what: str
     present: int
     needed: int
+
+    @property
+    def name(self) -> str:
+        """The name of the metric that is not given."""
+        return _ACCURACY if self.far is None else tar_name(self.far)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +109,8 @@ class VerificationResult:
         rows: list[dict[str, Any]] = []
         if self.accuracy is not None:
             accuracy = self.accuracy
-            rows.append(self._metric("verification_accuracy", accuracy.mean, accuracy.interval))
-            rows.append(self._metric("verification_accuracy_deviation", accuracy.deviation, None))
+            rows.append(self._metric(_ACCURACY, accuracy.mean, accuracy.interval))
+            rows.append(self._metric(f"{_ACCURACY}_deviation", accuracy.deviation, None))
         rows.extend(self._metric(point.name, point.tar, point.interval) for point in self.tars)
         return rows
 
@@ -189,16 +200,14 @@ def tar_name(far: float) -> str:
 def _accuracy(
     scores: Scores, same: Flags, folds: NDArray[np.int64], unsupported: list[NotEnoughPairs]
 ) -> Accuracy | None:
-    name = "verification_accuracy"
     fold_count = int(folds.max()) + 1
-    rarer = int(min(same.sum(), (~same).sum()))
-    if rarer == 0:
-        kind = "different people" if same.all() else "one person"
-        unsupported.append(NotEnoughPairs(name, f"there is no pair of {kind}, so accepting all would be right", 0, 1))
+    if same.all() or not same.any():
+        kind = "pairs of different people" if same.all() else "pairs of one person"
+        unsupported.append(NotEnoughPairs(None, f"without {kind} one answer to all is always right", kind, 0, 1))
         return None
     if fold_count < 2:
-        reason = "with one fold there are no other pairs to choose the threshold on"
-        unsupported.append(NotEnoughPairs(name, reason, fold_count, 2))
+        reason = "one fold leaves no other pairs to choose the threshold on"
+        unsupported.append(NotEnoughPairs(None, reason, "folds", fold_count, 2))
         return None
     accuracies, thresholds = [], []
     for fold in range(fold_count):
@@ -224,10 +233,11 @@ def _tars(
     ordered = OrderedScores.of(scores, same)
     for far in FARS:
         if genuine == 0:
-            unsupported.append(NotEnoughPairs(tar_name(far), "there is no pair of one person", 0, 1))
+            reason = "no true accept can be counted"
+            unsupported.append(NotEnoughPairs(far, reason, "pairs of one person", 0, 1))
         elif impostors < pairs_needed(far):
-            reason = f"FAR {far:g} needs 30 expected false accepts (rule of 30)"
-            unsupported.append(NotEnoughPairs(tar_name(far), reason, impostors, pairs_needed(far)))
+            reason = f"fewer than {RULE_OF_30} false accepts are expected"
+            unsupported.append(NotEnoughPairs(far, reason, "pairs of different people", impostors, pairs_needed(far)))
         else:
             interval = _tar_interval(ordered, far, _genuine_clusters(pairs), resamples, seed)
             yield TarAtFar(far, ordered.tar_at_far(far), ordered.threshold_at_far(far), interval)
