@@ -35,6 +35,10 @@ class FindingLog:
         """Note something worth knowing that training can live with."""
         self._add(Finding("warning", kind, message, record, offset))
 
+    def more(self, severity: Severity, kind: str, count: int) -> None:
+        """Count findings that are not worth a line each."""
+        self.counts[severity, kind] += count
+
     def total(self, severity: Severity) -> int:
         """Return how many findings of `severity` there were, shown or not."""
         return sum(count for (of, _), count in self.counts.items() if of == severity)

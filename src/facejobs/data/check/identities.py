@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facejobs.data.check.findings import FindingLog
+from facejobs.data.check.findings import SHOWN_PER_KIND, FindingLog
 from facejobs.data.property_file import DatasetProperty
 from facejobs.data.record_table import Int64Array, RecordTable
 
@@ -108,7 +108,10 @@ def _check_class_count(
     if len(identity_rows) and len(identity_rows) != declared.num_classes:
         message = f"property says {declared.num_classes} identities, the .rec has {len(identity_rows)} identity records"
         log.error("property", message)
-    absent = np.setdiff1d(np.arange(min(declared.num_classes, 2**26)), known, assume_unique=True)
+    absent_count = declared.num_classes - len(known)
+    # Among the first len(known) + SHOWN_PER_KIND numbers at least SHOWN_PER_KIND are absent, if that many are at all.
+    candidates = np.arange(min(declared.num_classes, len(known) + SHOWN_PER_KIND))
+    absent = np.setdiff1d(candidates, known, assume_unique=True)[:SHOWN_PER_KIND]
     for identity in absent:
         row = int(identity_rows[identity]) if identity < len(identity_rows) else None
         record = None if row is None else int(keys[row])
