@@ -217,28 +217,37 @@ def _decode_stretch(
     scratch: ImageArray,
     unreadable: list[UnreadableImage],
 ) -> None:
-    """Fill `slots` of a batch, noting the images that cannot be read."""
-    for slot in slots:
-        try:
-            problem = _fill_slot(records, planned, slot, scratch)
-        except Exception as error:
-            error.add_note(f"while reading record {records.key_at(planned.positions[slot])} of {records.path}")
-            raise
+    """Fill `slots` of a batch, noting the images that cannot be read.
+
+    All records are looked up before the first is decoded: either code runs twice as fast when the other has not just
+    pushed it out of the processor's caches.
+    """
+    found = [_look_up(records, planned.positions[slot]) for slot in slots]
+    for slot, record in zip(slots, found, strict=True):
+        problem = record if isinstance(record, str) else _fill_slot(record, planned, slot, scratch)
         if problem is not None:
             unreadable.append(UnreadableImage(slot, records.key_at(planned.positions[slot]), problem))
 
 
-def _fill_slot(records: ImageRecords, planned: PlannedBatch, slot: int, scratch: ImageArray) -> str | None:
-    """Write one image, its label and key; return why it cannot be read, if it cannot."""
-    batch = planned.batch
+def _look_up(records: ImageRecords, position: int) -> FaceRecord | str:
+    """Return the record of an image, or why it cannot be read."""
     try:
-        record = records.image(planned.positions[slot])
+        record = records.image(position)
     except RecordError as error:
         return f"byte {error.offset}: {error.problem}"
     except DataError as error:
         return str(error)
+    except Exception as error:
+        error.add_note(f"while reading record {records.key_at(position)} of {records.path}")
+        raise
     if not 0 <= record.label < records.num_classes:
         raise LabelOutOfRangeError(record, records)
+    return record
+
+
+def _fill_slot(record: FaceRecord, planned: PlannedBatch, slot: int, scratch: ImageArray) -> str | None:
+    """Write one image, its label and key; return why the image cannot be decoded, if it cannot."""
+    batch = planned.batch
     batch.keys[slot] = record.key
     batch.labels[slot] = record.label
     mirror, (down, right) = planned.mirror[slot], planned.shift[slot]
@@ -250,4 +259,7 @@ def _fill_slot(records: ImageRecords, planned: PlannedBatch, slot: int, scratch:
             decode_into(record.image, batch.images[slot])
     except DataError as error:
         return f"byte {record.offset}: {error}"
+    except Exception as error:
+        error.add_note(f"while decoding record {record.key} at byte {record.offset}")
+        raise
     return None
