@@ -17,7 +17,7 @@ from facejobs.data.synthetic.surface import rotation
 from facejobs.data.synthetic.surroundings import Frame
 from facejobs.data.synthetic.view import Camera, Expression, Pose, View, draw_view
 
-PEOPLE, TRAINING, HELD_OUT = 16, 8, 4
+PEOPLE, TRAINING, HELD_OUT = 12, 7, 3
 
 
 def plain_view(pose: Pose) -> View:
@@ -98,7 +98,7 @@ def test_colour_does_not_identify_but_geometry_does(crops: np.ndarray) -> None:
     greys = (greys - greys.mean(axis=-1, keepdims=True)) / greys.std(axis=-1, keepdims=True)
     assert nearest_neighbour_rank_1(mean_colour) < 4 * chance
     assert nearest_neighbour_rank_1(histograms) < 5 * chance
-    assert discriminant_rank_1(greys) > 10 * chance
+    assert discriminant_rank_1(greys) > 8 * chance
 
 
 def test_a_picture_depends_on_its_numbers_only(crops: np.ndarray) -> None:

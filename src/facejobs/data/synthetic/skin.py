@@ -79,6 +79,8 @@ def paint_skin(identity: Identity) -> Image:
 def beard_mask(identity: Identity) -> Field:
     """Where and how densely the beard grows, 0..1 on the painted skin."""
     x, y = _coordinates()
+    if identity.beard == "none":
+        return np.zeros_like(x)
     mouth = identity.mouth
     lip_top = mouth.level - mouth.upper
     rng = np.random.Generator(np.random.PCG64(identity.skin.texture_seed + 2))
@@ -91,7 +93,6 @@ def beard_mask(identity: Identity) -> Field:
     around_mouth = np.exp(-((x / (mouth.width * 0.95)) ** 6) - (((y - mouth.level) / 0.10) ** 4))
     full = np.maximum(np.maximum(jaw * (1 - around_mouth), moustache), chin)
     shape = {
-        "none": np.zeros_like(x),
         "stubble": 0.45 * full,
         "moustache": moustache,
         "goatee": np.maximum(moustache * 0.8, chin),
@@ -114,14 +115,17 @@ def _band(value: Field, low: float, high: float, soft: float) -> Field:
 
 def _base(identity: Identity, rng: np.random.Generator, x: Field, y: Field) -> Image:
     skin = identity.skin
-    blotches = 1 + 0.025 * layered_noise(rng, 300, 6, 5)[:HEIGHT, :WIDTH]
-    colour = np.array(skin.colour, np.float32) * blotches[..., None]
+    blotches = 1 + 0.025 * layered_noise(rng, 300, 7, 4)[:HEIGHT, :WIDTH]
     flush = np.zeros_like(x)
     for side in (-1, 1):
         flush += np.exp(-(((x - side * 0.4) / 0.2) ** 2) - ((y - 0.3) / 0.16) ** 2)
     flush += 0.8 * np.exp(-((x / 0.12) ** 2) - ((y - identity.nose.level) / 0.12) ** 2)
-    redness = (0.16 * skin.flush * flush)[..., None] * np.array([0.1, -0.75, -0.7], np.float32)
-    return np.asarray(np.clip(255 * colour * (1 + redness), 0, 255), dtype=np.uint8)
+    reddening = (0.1, -0.75, -0.7)
+    channels = [
+        np.clip(255 * colour * blotches * (1 + 0.16 * skin.flush * weight * flush), 0, 255)
+        for colour, weight in zip(skin.colour, reddening, strict=True)
+    ]
+    return np.asarray(cv2.merge(channels), dtype=np.uint8)
 
 
 def _paint_freckles(picture: Image, identity: Identity, rng: np.random.Generator) -> None:

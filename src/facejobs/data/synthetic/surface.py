@@ -57,7 +57,9 @@ class HeadSurface:
 
     def __init__(self, identity: Identity) -> None:
         x, y, z = grid_directions()
-        bare = _skull(identity.head, x, y, z)
+        half = GRID // 2
+        left = _skull(identity.head, x[:, :half], y[:, :half], z[:, :half])
+        bare = np.hstack([left, left[:, ::-1]])
         bare = bare + _features_relief(identity, bare * x, bare * y, z)
         self.hair = HairCap(identity, bare * x, bare * y, bare * z)
         self.bare: Field = bare.astype(np.float32)
@@ -130,7 +132,7 @@ def _skull(head: HeadShape, x: Field, y: Field, z: Field) -> Field:
     vertical = np.abs(y) / np.where(below, head.height, head.height * 1.02).astype(np.float32)
     deep = np.abs(z) / np.where(z > 0, head.depth * 0.9, head.depth * 1.05).astype(np.float32)
     radius = np.ones_like(x)
-    for _ in range(8):
+    for _ in range(6):
         width = head.width * (1 - head.jaw_taper * _smoothstep((radius * y + 0.1) / 1.0))
         total = (radius * np.abs(x) / width) ** 2.25 + (radius * vertical) ** exponent + (radius * deep) ** 2.1
         radius = radius * (1 / np.maximum(total, 1e-3)) ** 0.4

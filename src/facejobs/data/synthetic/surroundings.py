@@ -80,7 +80,7 @@ def draw_behind_head(canvas: Canvas, identity: Identity, view: View, turn: Point
     turn_around = np.linspace(np.pi, 2 * np.pi, 24)
     shoulders = np.column_stack([1.35 * np.cos(turn_around), 2.15 + 0.85 * np.sin(turn_around)])
     around = np.linspace(0, np.pi, 16)
-    neckline = np.column_stack([width * np.cos(around), 1.26 + 0.4 * np.sin(around)])
+    neckline = np.column_stack([0.9 * width * np.cos(around), 1.26 + 0.4 * np.sin(around)])
     outline = np.concatenate([shoulders, [[1.45, 60.0], [-1.45, 60.0]]])
     canvas.fill(outline, np.array(view.clothes) * light)
     canvas.fill(neckline, skin * 0.62)
