@@ -104,7 +104,7 @@ def test_label_that_is_no_whole_number_names_the_record(tmp_path: Path, label: f
     payloads = [pack_image_record(0.0, 0, b"fine"), pack_image_record(label, 1, b"odd")]
     records = FaceRecordFile.open(put(tmp_path / "d", payloads, [0, 1]))
     assert records.image(0).label == 0
-    with pytest.raises(DataError, match="record 1 at byte 36: the label .* is no whole number"):
+    with pytest.raises(DataError, match=r"record 1 at byte 36: the label .* is no whole number"):
         records.image(1)
 
 
@@ -113,7 +113,7 @@ def test_record_too_short_for_its_header_names_the_record(tmp_path: Path) -> Non
     records = FaceRecordFile.open(put(tmp_path / "d", payloads, [0, 1, 2, 3]))
     with pytest.raises(DataError, match="record 1 at byte 36"):
         records.image(1)
-    with pytest.raises(DataError, match="record 2 .* 9 labels"):
+    with pytest.raises(DataError, match=r"record 2 .* 9 labels"):
         records.image(2)
 
 

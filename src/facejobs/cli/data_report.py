@@ -99,8 +99,10 @@ def _print_kind(report: CheckReport, severity: str, kind: str, colour: str, cons
     console.print(f"\n[{colour} bold]{severity}[/] [bold]{kind}[/] ({total:,})", highlight=False)
     for finding in findings[:_SHOWN_PER_KIND]:
         console.print(f"  {escape(_where(finding))}{escape(finding.message)}", highlight=False, soft_wrap=True)
-    if total > _SHOWN_PER_KIND:
-        console.print(f"  … and {total - _SHOWN_PER_KIND:,} more (--json lists up to 100 of a kind)", style="dim")
+    if total > len(findings[:_SHOWN_PER_KIND]):
+        console.print(
+            f"  … and {total - len(findings[:_SHOWN_PER_KIND]):,} more (--json lists up to 100 of a kind)", style="dim"
+        )
 
 
 def _where(finding: Finding) -> str:

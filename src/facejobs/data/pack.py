@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
+from typing import TextIO
 
-from facejobs.data.encoded_images import decode_image
+from facejobs.data.decode import decode
 from facejobs.data.errors import DataError
 from facejobs.data.fresh_output import fresh_directory
 from facejobs.data.image_record import pack_image_record
@@ -61,34 +62,45 @@ def pack_folder(
             (work / f"{NAME}.lst").open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as image_list,
         ):
             writer = RecordWriter(records, index)
-            ranges: list[tuple[int, int]] = []
-            problems: list[str] = []
-            key = 1
-            for identity, person in enumerate(people):
-                first = key
-                for path, encoded, problem in _read_images(person.images, size, threads):
-                    progress(key, total)
-                    if problem:
-                        problems.append(problem)
-                        if len(problems) == _LISTED_PROBLEMS:
-                            raise _refusal(problems, more=True)
-                    writer.write(key, pack_image_record(float(identity), key, encoded))
-                    image_list.write(f"1\t{person.name}/{path.name}\t{identity}\n")
-                    key += 1
-                ranges.append((first, key))
-            if problems:
-                raise _refusal(problems, more=False)
-            _write_identities(writer, ranges, key)
+            _write_images(people, size, threads, writer, image_list, progress)
+            _write_identities(writer, people)
         declared = DatasetProperty(len(people), size, size)
         (work / "property").write_text(f"{declared}\n", encoding="ascii")
     return PackReport(output / f"{NAME}.rec", total, len(people), skipped, empty)
 
 
-def _write_identities(writer: RecordWriter, ranges: list[tuple[int, int]], first_key: int) -> None:
+def _write_images(
+    people: list[_Person],
+    size: int,
+    threads: int,
+    writer: RecordWriter,
+    image_list: TextIO,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Append the images with keys from 1, and their `.lst` lines; DataError after the first few that are unfit."""
+    total = sum(len(person.images) for person in people)
+    problems: list[str] = []
+    for key, (identity, path, encoded, problem) in enumerate(_read_images(people, size, threads), 1):
+        progress(key, total)
+        if problem:
+            problems.append(problem)
+            if len(problems) == _LISTED_PROBLEMS:
+                break
+        writer.write(key, pack_image_record(float(identity), key, encoded))
+        image_list.write(f"1\t{people[identity].name}/{path.name}\t{identity}\n")
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        more = " (there may be more)" if len(problems) == _LISTED_PROBLEMS else ""
+        raise DataError(f"these images cannot be packed{more}:\n{listed}\nAlign or remove them; nothing was written")
+
+
+def _write_identities(writer: RecordWriter, people: list[_Person]) -> None:
     """Append an identity record per person with the range of their images, then record 0 with the range of those."""
-    for key, (first, after) in enumerate(ranges, first_key):
+    ends = list(accumulate((len(person.images) for person in people), initial=1))
+    first_key = ends[-1]
+    for key, (first, after) in enumerate(pairwise(ends), first_key):
         writer.write(key, pack_image_record((float(first), float(after)), key))
-    writer.write(0, pack_image_record((float(first_key), float(first_key + len(ranges))), 0))
+    writer.write(0, pack_image_record((float(first_key), float(first_key + len(people))), 0))
 
 
 def _find_people(folder: Path) -> tuple[list[_Person], int, list[str]]:
@@ -122,25 +134,20 @@ def _find_people(folder: Path) -> tuple[list[_Person], int, list[str]]:
     return people, skipped, empty
 
 
-def _read_images(paths: list[Path], size: int, threads: int) -> Iterator[tuple[Path, bytes, str | None]]:
-    """Yield every path with its bytes and what is wrong with it, if anything."""
+def _read_images(people: list[_Person], size: int, threads: int) -> Iterator[tuple[int, Path, bytes, str | None]]:
+    """Yield identity, path and bytes of every image in order, and what is wrong with it, if anything."""
 
-    def read(path: Path) -> tuple[Path, bytes, str | None]:
+    def read(place: tuple[int, Path]) -> tuple[int, Path, bytes, str | None]:
+        identity, path = place
         encoded = path.read_bytes()
         try:
-            height, width, _ = decode_image(encoded, str(path)).shape
+            height, width, _ = decode(encoded).shape
         except DataError as error:
-            return path, encoded, str(error)
-        if (height, width) != (size, size):
-            return path, encoded, f"{path} is {width}x{height} pixels, not {size}x{size}"
-        return path, encoded, None
+            return identity, path, encoded, f"{path}: {error}"
+        unfit = (height, width) != (size, size)
+        return identity, path, encoded, f"{path} is {width}x{height} pixels, not {size}x{size}" if unfit else None
 
-    with ThreadPoolExecutor(min(threads, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(paths), _IMAGES_AT_ONCE):
-            yield from pool.map(read, paths[start : start + _IMAGES_AT_ONCE])
-
-
-def _refusal(problems: list[str], more: bool) -> DataError:
-    head = f"the first {len(problems)} images" if more else f"{len(problems)} image{'s' if len(problems) > 1 else ''}"
-    listed = "\n".join(f"  {problem}" for problem in problems)
-    return DataError(f"{head} that cannot be packed:\n{listed}\nAlign or remove them; nothing was written")
+    places = ((identity, path) for identity, person in enumerate(people) for path in person.images)
+    with ThreadPoolExecutor(threads) as pool:
+        while chunk := list(islice(places, _IMAGES_AT_ONCE)):
+            yield from pool.map(read, chunk)

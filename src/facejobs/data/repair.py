@@ -5,8 +5,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from facejobs.data.errors import DataError, OutputExistsError
 from facejobs.data.record_folder import find_records
 from facejobs.data.record_table import Progress, RecordTable, number_records, scan_table
@@ -47,9 +45,7 @@ def repair_index(directory: Path, progress: Progress) -> RepairReport:
         backup, changed = _install(work, folder.index)
     finally:
         work.unlink(missing_ok=True)
-    return RepairReport(
-        folder.index, backup, changed, len(table), int(np.sum(list(table.is_identity))), by_ids, table.damage
-    )
+    return RepairReport(folder.index, backup, changed, len(table), sum(table.is_identity), by_ids, table.damage)
 
 
 def _write_index(path: Path, table: RecordTable, keys: list[int]) -> None:

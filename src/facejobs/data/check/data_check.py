@@ -1,5 +1,6 @@
 """The data check: everything that is wrong with a record data set, found in one reading."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -120,7 +121,7 @@ def _declared(folder: RecordFolder, log: FindingLog) -> DatasetProperty | None:
 
 def _note_damage(table: RecordTable, size: int, log: FindingLog) -> None:
     for damage in table.damage:
-        before = int(np.searchsorted(np.array(table.offsets, np.int64), damage.offset))
+        before = bisect_left(table.offsets, damage.offset)
         if damage.end == size:
             message = f"the .rec is truncated or damaged at its end, {before} records are whole: {damage.problem}"
         else:
@@ -133,9 +134,8 @@ def _note_unusable(
 ) -> None:
     for row, problem in table.malformed.items():
         log.error("unreadable", problem, int(keys[row]), table.offsets[row])
-    for row, verdict in images.problems.items():
-        note, kind = (log.error, "unreadable") if verdict.unreadable else (log.warn, "damaged-image")
-        note(kind, verdict.problem or "", int(keys[row]), table.offsets[row])
+    for row, problem in images.problems.items():
+        log.error("unreadable", problem, int(keys[row]), table.offsets[row])
     for row, (height, width) in images.other_sizes.items():
         if declared:
             message = f"the image is {width}x{height} pixels, property says {declared.width}x{declared.height}"

@@ -115,9 +115,9 @@ def _check_class_count(
     for identity in absent:
         row = int(identity_rows[identity]) if identity < len(identity_rows) else None
         record = None if row is None else int(keys[row])
-        log.warn(
-            "empty-identity", f"identity {identity} has no image", record, None if row is None else table.offsets[row]
-        )
+        offset = None if row is None else table.offsets[row]
+        log.warn("empty-identity", f"identity {identity} has no image", record, offset)
+    log.more("warning", "empty-identity", absent_count - len(absent))
 
 
 def _check_ranges(table: RecordTable, keys: Int64Array, identity_rows: Int64Array, log: FindingLog) -> None:

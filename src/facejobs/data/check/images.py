@@ -8,9 +8,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import simplejpeg
-
-from facejobs.data.encoded_images import decode_image
+from facejobs.data.decode import decode
 from facejobs.data.errors import DataError
 
 _BATCH = 256
@@ -19,33 +17,22 @@ DIGEST_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class ImageVerdict:
-    """What decoding one image showed; `problem` is set with `unreadable` or, where pixels came out, without."""
+    """What decoding one image showed; with a `problem` there is no size."""
 
     digest: int
-    height: int
-    width: int
+    height: int = 0
+    width: int = 0
     problem: str | None = None
-    unreadable: bool = False
 
 
 def judge_image(image: memoryview) -> ImageVerdict:
-    """Decode an image wholly. A JPEG that ends early or is damaged inside counts as a problem even where a lenient
-    decoder would fill the rest with grey.
-    """
-    encoded = bytes(image)
-    digest = int.from_bytes(hashlib.blake2b(encoded, digest_size=DIGEST_BYTES).digest(), "little")
-    problem = None
-    if encoded[:2] == b"\xff\xd8":
-        try:
-            height, width, _ = simplejpeg.decode_jpeg(encoded, colorspace="RGB").shape
-            return ImageVerdict(digest, height, width)
-        except ValueError as error:
-            problem = str(error)
+    """Decode an image wholly, with the decoder that training uses."""
+    digest = int.from_bytes(hashlib.blake2b(image, digest_size=DIGEST_BYTES).digest(), "little")
     try:
-        height, width, _ = decode_image(encoded, "the image").shape
+        height, width, _ = decode(image).shape
     except DataError as error:
-        return ImageVerdict(digest, 0, 0, str(error), unreadable=True)
-    return ImageVerdict(digest, height, width, problem)
+        return ImageVerdict(digest, problem=str(error))
+    return ImageVerdict(digest, height, width)
 
 
 @dataclass
@@ -55,7 +42,7 @@ class ImageColumns:
     rows: array[int] = field(default_factory=lambda: array("q"))
     digests: array[int] = field(default_factory=lambda: array("Q"))
     other_sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
-    problems: dict[int, ImageVerdict] = field(default_factory=dict)
+    problems: dict[int, str] = field(default_factory=dict)
     sizes: dict[tuple[int, int], int] = field(default_factory=dict)
 
 
@@ -103,8 +90,8 @@ class ImageJudge:
             columns.rows.append(row)
             columns.digests.append(verdict.digest)
             if verdict.problem:
-                columns.problems[row] = verdict
-            if not verdict.unreadable:
+                columns.problems[row] = verdict.problem
+            else:
                 size = (verdict.height, verdict.width)
                 columns.sizes[size] = columns.sizes.get(size, 0) + 1
                 if self._size and size != self._size:

@@ -27,6 +27,9 @@ def check_index(path: Path, table: RecordTable, file_size: int, log: FindingLog)
     except DataError as error:
         log.error(KIND, str(error))
         return numbered
+    if not len(keys):
+        log.error(KIND, f"{path.name} is empty: run `facejobs data repair {path.parent}`")
+        return numbered
     starts = np.frombuffer(table.offsets, np.int64) if len(table) else np.empty(0, np.int64)
     row_of_line = _find(starts, offsets)
     _check_lines(path, keys, offsets, row_of_line, file_size, log)
