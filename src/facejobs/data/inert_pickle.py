@@ -74,8 +74,9 @@ _SCALAR = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 _FROM_BUFFER = ("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer")
 _DTYPE = ("numpy.dtype",)
 _ENCODE = ("_codecs.encode",)
-_BYTEARRAY = ("builtins.bytearray",)
-_ADMITTED = {_ARRAY_TYPE.qualified, *_RECONSTRUCT, *_SCALAR, *_FROM_BUFFER, *_DTYPE, *_ENCODE, *_BYTEARRAY}
+_BYTES = ("builtins.bytes", "__builtin__.bytes")
+_BYTEARRAY = ("builtins.bytearray", "__builtin__.bytearray")
+_ADMITTED = {_ARRAY_TYPE.qualified, *_RECONSTRUCT, *_SCALAR, *_FROM_BUFFER, *_DTYPE, *_ENCODE, *_BYTES, *_BYTEARRAY}
 
 
 class _Machine:
@@ -104,7 +105,7 @@ class _Machine:
         except (ValueError, IndexError, OverflowError, MemoryError) as error:
             raise DataError(
                 f"{self._path}: after byte {position} of {len(self._data)}: {_brief(error)}; the file is truncated, "
-                "damaged or no such pickle: copy it again"
+                "damaged or of another format: copy it again"
             ) from None
         raise DataError(f"{self._path}: ends without a pickle STOP; the file is truncated: copy it again")
 
@@ -195,6 +196,8 @@ class _Machine:
             self._stack.append(_make_array_from_buffer(arguments))
         elif name in _ENCODE:
             self._stack.append(self._encode(arguments))
+        elif name in (*_BYTES, *_BYTEARRAY) and not arguments:
+            self._stack.append(b"")
         elif name in _BYTEARRAY and len(arguments) == 1 and isinstance(arguments[0], bytes):
             self._stack.append(arguments[0])
         else:
