@@ -1,0 +1,150 @@
+"""model.json is checked against the files beside it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facejobs.data.model_artifact import (
+    Metric,
+    ModelDescription,
+    ModelError,
+    ModelInput,
+    ModelOutput,
+    OperatingPoint,
+    describe_files,
+    find_model_folder,
+    load_description,
+    write_description,
+)
+from facejobs.errors import ExitCode
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the files of a model, and no description yet."""
+    (tmp_path / "model.onnx").write_bytes(b"graph")
+    (tmp_path / "engine.params").write_bytes(b"arrays")
+    return tmp_path
+
+
+def describe(folder: Path) -> ModelDescription:
+    return ModelDescription(
+        input=ModelInput(name="data", height=112, width=112),
+        output=ModelOutput(name="embedding", embedding_size=128),
+        backbone="mobilefacenet",
+        loss="cosface",
+        training={"steps": 3, "nested": {"a": [1, 2]}},
+        metrics=(Metric(name="verification_accuracy", value=0.9, protocol="p", interval=(0.8, 0.95)),),
+        thresholds=(OperatingPoint(protocol="p", far=0.1, threshold=0.3, tar=0.8),),
+        files=describe_files(folder, ["model.onnx", "engine.params"]),
+    )
+
+
+def test_what_is_written_is_loaded(folder: Path) -> None:
+    description = describe(folder)
+    written = write_description(folder, description)
+    assert load_description(folder) == description
+    document = json.loads(written.read_text())
+    assert document["input"] == {
+        "name": "data", "height": 112, "width": 112, "channel_order": "RGB", "layout": "NCHW", "dtype": "float32",
+        "mean": 127.5, "scale": 0.0078125,
+    }  # fmt: skip
+    assert document["files"]["model.onnx"]["bytes"] == 5
+    assert sorted(path.name for path in folder.iterdir()) == ["engine.params", "model.json", "model.onnx"]
+
+
+def change(folder: Path, *keys: Any, value: Any) -> None:
+    path = folder / "model.json"
+    document = part = json.loads(path.read_text())
+    for key in keys[:-1]:
+        part = part[key]
+    part[keys[-1]] = value
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("format_version",), 2, "format_version"),
+        (("task",), "detection", "task"),
+        (("input", "channel_order"), "BGR", "input.channel_order"),
+        (("input", "height"), 0, "input.height"),
+        (("input", "scale"), 0.0, "input.scale"),
+        (("output", "embedding_size"), "many", "output.embedding_size"),
+        (("backbones",), "r50", "backbones"),
+        (("thresholds", 0, "far"), 1.5, "thresholds.0.far"),
+        (("metrics", 0, "value"), float("nan"), "metrics.0.value"),
+        (("files", "model.onnx", "sha256"), "abc", "files.model.onnx.sha256"),
+        (("files", "../model.onnx"), {"sha256": "0" * 64, "bytes": 1}, "not the plain name"),
+        (("files", "model.json"), {"sha256": "0" * 64, "bytes": 1}, "not the plain name"),
+    ],
+)
+def test_a_wrong_field_is_named(folder: Path, keys: tuple[Any, ...], value: Any, message: str) -> None:
+    write_description(folder, describe(folder))
+    change(folder, *keys, value=value)
+    with pytest.raises(ModelError, match="not a valid model description") as caught:
+        load_description(folder)
+    assert message in str(caught.value)
+    assert caught.value.exit_code == ExitCode.BAD_MODEL
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe"])
+def test_what_is_no_description_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "model.json").write_bytes(content)
+    with pytest.raises(ModelError, match="not a valid model description"):
+        load_description(folder)
+
+
+def test_a_changed_file_is_named(folder: Path) -> None:
+    write_description(folder, describe(folder))
+    (folder / "engine.params").write_bytes(b"ARRAYS")
+    with pytest.raises(ModelError, match=r"engine\.params has SHA-256 .* model\.json says"):
+        load_description(folder)
+    (folder / "engine.params").write_bytes(b"arr")
+    with pytest.raises(ModelError, match=r"engine\.params is 3 bytes long, model\.json says 6"):
+        load_description(folder)
+    (folder / "engine.params").unlink()
+    with pytest.raises(ModelError, match=r"engine\.params is missing"):
+        load_description(folder)
+
+
+def test_an_unlisted_graph_is_refused(folder: Path) -> None:
+    files = describe_files(folder, ["engine.params"])
+    write_description(folder, describe(folder).model_copy(update={"files": files}))
+    with pytest.raises(ModelError, match=r"does not list model\.onnx"):
+        load_description(folder)
+
+
+def test_a_description_that_does_not_fit_is_not_written(folder: Path) -> None:
+    write_description(folder, describe(folder))
+    before = (folder / "model.json").read_bytes()
+    description = describe(folder)
+    (folder / "model.onnx").write_bytes(b"other")
+    with pytest.raises(ModelError, match=r"model\.onnx has SHA-256"):
+        write_description(folder, description)
+    assert (folder / "model.json").read_bytes() == before
+    with pytest.raises(ModelError, match=r"absent is missing"):
+        describe_files(folder, ["absent"])
+
+
+def test_the_model_of_a_run_is_found(folder: Path) -> None:
+    write_description(folder, describe(folder))
+    assert find_model_folder(folder) == folder
+    run = folder / "run"
+    run.mkdir()
+    with pytest.raises(ModelError, match=r"no model\.json in"):
+        find_model_folder(run)
+    (run / "model").mkdir()
+    (run / "model" / "model.json").touch()
+    assert find_model_folder(run) == run / "model"
+    with pytest.raises(ModelError, match="does not exist"):
+        find_model_folder(folder / "absent")
+
+
+def test_wrong_places_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"holds no model\.json"):
+        load_description(tmp_path)
+    with pytest.raises(ModelError, match="is not a folder"):
+        load_description(tmp_path / "absent")
