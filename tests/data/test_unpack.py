@@ -97,10 +97,18 @@ def test_images_the_list_leaves_out_are_written_too(write_records, tmp_path: Pat
     assert report.named == 1
 
 
-def test_list_about_absent_images_is_refused(write_records, tmp_path: Path) -> None:
+def test_lines_about_absent_images_are_counted(write_records, tmp_path: Path) -> None:
     directory = write_records(PEOPLE, identity_records=False)
     (directory / "a.lst").write_text("0\t0\ta/1.jpg\n99\t0\ta/2.jpg\n")
-    with pytest.raises(DataError, match="line 2 is about record 99"):
+    report = unpack(directory, tmp_path / "out")
+    assert (report.images, report.named, report.absent) == (4, 1, 1)
+    assert len(tree(tmp_path / "out")) == 4
+
+
+def test_malformed_list_leaves_nothing_behind(write_records, tmp_path: Path) -> None:
+    directory = write_records(PEOPLE, identity_records=False)
+    (directory / "a.lst").write_text("0\t0\ta/1.jpg\nbroken\n")
+    with pytest.raises(DataError, match="line 2"):
         unpack(directory, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["records"]
 

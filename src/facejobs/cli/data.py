@@ -10,6 +10,7 @@ from typing import Literal
 
 import typer
 
+from facejobs.cli.counts import count_of
 from facejobs.cli.synth import synth
 from facejobs.errors import ExitCode
 
@@ -55,12 +56,13 @@ def pack(
 
     with _progress(f"packing {folder.name}", "images") as advance:
         report = pack_folder(folder, output, size, _cores(), advance)
-    typer.echo(f"{report.records}: {report.images:,} images of {report.identities:,} people")
+    typer.echo(f"{report.records}: {count_of(report.images, 'image')} of {count_of(report.identities, 'person')}")
     if report.skipped_files:
-        typer.echo(f"skipped {report.skipped_files:,} files that are not PERSON/NAME.jpg, .jpeg or .png", err=True)
+        files = count_of(report.skipped_files, "file")
+        typer.echo(f"skipped {files} not named as PERSON/NAME.jpg, .jpeg or .png", err=True)
     if report.empty_people:
         shown = ", ".join(report.empty_people[:5]) + (", …" if len(report.empty_people) > 5 else "")
-        typer.echo(f"skipped {len(report.empty_people):,} folders without an image: {shown}", err=True)
+        typer.echo(f"skipped {count_of(len(report.empty_people), 'folder')} without an image: {shown}", err=True)
 
 
 @app.command("unpack")
@@ -73,8 +75,12 @@ def unpack(
 
     with _progress(f"unpacking {directory.name}", "images") as advance:
         report = unpack_records(directory, output, advance)
+    images = count_of(report.images, "image")
     named = f", {report.named:,} named by the .lst" if report.named else ""
-    typer.echo(f"{report.directory}: {report.images:,} images of {report.identities:,} identities{named}")
+    typer.echo(f"{report.directory}: {images} of {count_of(report.identities, 'identity')}{named}")
+    if report.absent:
+        lines = count_of(report.absent, "line")
+        typer.echo(f"passed over {lines} of the .lst, about images that the .rec does not hold", err=True)
 
 
 @app.command("repair")
@@ -86,8 +92,9 @@ def repair(directory: Path = typer.Argument(..., metavar="DIR", help="Directory 
         report = repair_index(directory, advance)
     for damage in report.damage:
         typer.echo(f"bytes {damage.offset} to {damage.end - 1} hold no whole record: {damage.problem}", err=True)
-    images = report.records - report.identity_records
-    content = f"{report.records:,} records ({images:,} images, {report.identity_records:,} identity records)"
+    images = count_of(report.records - report.identity_records, "image")
+    identities = count_of(report.identity_records, "identity record")
+    content = f"{count_of(report.records, 'record')} ({images}, {identities})"
     if not report.changed:
         typer.echo(f"{report.index}: right already, {content}; nothing was written")
         return

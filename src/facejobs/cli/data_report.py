@@ -6,12 +6,19 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from facejobs.cli.counts import count_of
 from facejobs.data.check import CheckReport
 from facejobs.data.check.findings import Finding
 from facejobs.data.check.identities import Bin, Spread
 
 _BAR_WIDTH = 30
 _SHOWN_PER_KIND = 10
+_ADVICE = {
+    "index": "`facejobs data repair {directory}` rebuilds the .idx from the .rec",
+    "damage": "copy the .rec again from its source; `facejobs data repair {directory}` keeps the whole records usable",
+    "image-size": "align all images to one size, or correct property",
+    "property": "correct {directory}/property: one line identities,height,width",
+}
 
 
 def report_as_json(report: CheckReport) -> dict[str, Any]:
@@ -51,9 +58,9 @@ def print_report(report: CheckReport, console: Console) -> None:
                 _print_kind(report, of, kind, colour, console)
     console.print()
     if report.errors:
-        console.print(f"[red]{_count(report.errors, 'error')}[/], {_count(report.warnings, 'warning')}")
+        console.print(f"[red]{count_of(report.errors, 'error')}[/], {count_of(report.warnings, 'warning')}")
     elif report.warnings:
-        console.print(f"[green]no error[/], {_count(report.warnings, 'warning')}")
+        console.print(f"[green]no error[/], {count_of(report.warnings, 'warning')}")
     else:
         console.print("[green]clean[/]: no error, no warning")
 
@@ -94,15 +101,17 @@ def _range(bin_: Bin) -> str:
 
 
 def _print_kind(report: CheckReport, severity: str, kind: str, colour: str, console: Console) -> None:
-    findings = [finding for finding in report.findings.shown if (finding.severity, finding.kind) == (severity, kind)]
+    kept = [finding for finding in report.findings.shown if (finding.severity, finding.kind) == (severity, kind)]
+    findings = kept[:_SHOWN_PER_KIND]
     total = sum(count for key, count in report.findings.counts.items() if key == (severity, kind))
     console.print(f"\n[{colour} bold]{severity}[/] [bold]{kind}[/] ({total:,})", highlight=False)
-    for finding in findings[:_SHOWN_PER_KIND]:
+    for finding in findings:
         console.print(f"  {escape(_where(finding))}{escape(finding.message)}", highlight=False, soft_wrap=True)
-    if total > len(findings[:_SHOWN_PER_KIND]):
-        console.print(
-            f"  … and {total - len(findings[:_SHOWN_PER_KIND]):,} more (--json lists up to 100 of a kind)", style="dim"
-        )
+    if total > len(findings):
+        console.print(f"  … and {total - len(findings):,} more (--json lists the first 100)", style="dim")
+    if kind in _ADVICE:
+        advice = _ADVICE[kind].format(directory=report.path.parent)
+        console.print(f"  [cyan]to do:[/] {escape(advice)}", highlight=False, soft_wrap=True)
 
 
 def _where(finding: Finding) -> str:
@@ -110,7 +119,3 @@ def _where(finding: Finding) -> str:
     byte = "" if finding.offset is None else f"byte {finding.offset}"
     place = ", ".join(part for part in (record, byte) if part)
     return f"{place}: " if place else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

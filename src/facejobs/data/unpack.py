@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from facejobs.data.errors import DataError
 from facejobs.data.face_records import FaceRecordFile
 from facejobs.data.fresh_output import fresh_directory
 from facejobs.data.labels import read_list
@@ -17,12 +16,13 @@ _MAX_NAME_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class UnpackReport:
-    """What was unpacked; `named` says how many files got the name their `.lst` line gives."""
+    """What was unpacked: `named` files got the name their `.lst` line gives; `absent` lines are about no image."""
 
     directory: Path
     images: int
     identities: int
     named: int
+    absent: int
 
 
 @dataclass
@@ -58,10 +58,14 @@ def unpack_records(directory: Path, output: Path, progress: Callable[[int, int],
     `output` holds something. Then nothing is written.
     """
     records = FaceRecordFile.open(directory)
-    named = 0
+    named = done = absent = 0
     with fresh_directory(output) as work:
         folders = _Folders(work)
-        for done, (position, listed) in enumerate(_images_and_paths(records), 1):
+        for position, listed in _images_and_paths(records):
+            if position is None:
+                absent += 1
+                continue
+            done += 1
             progress(done, len(records))
             record = records.image(position)
             path = PurePosixPath(listed.replace("\\", "/")) if listed else PurePosixPath()
@@ -75,20 +79,22 @@ def unpack_records(directory: Path, output: Path, progress: Callable[[int, int],
             with target.open("xb") as file:
                 file.write(record.image)
             named += stem is not None
-    return UnpackReport(output, len(records), len(folders.by_label), named)
+    return UnpackReport(output, len(records), len(folders.by_label), named, absent)
 
 
-def _images_and_paths(records: FaceRecordFile) -> Iterator[tuple[int, str | None]]:
-    """Yield every image position once: first those the `.lst` names, in its order, then the others."""
+def _images_and_paths(records: FaceRecordFile) -> Iterator[tuple[int | None, str | None]]:
+    """Yield every image position once: first those the `.lst` names, in its order, then the others.
+
+    A line about an image that is not there yields None as its position.
+    """
     image_list = records.path.with_suffix(".lst")
     seen = bytearray(len(records))
     if image_list.is_file():
         for entry in read_list(image_list):
             position = records.position_of(entry.key)
             if position is None:
-                message = f"is about record {entry.key}, which holds no image; `facejobs data check` says more"
-                raise DataError(f"{image_list}: line {entry.line} {message}")
-            if not seen[position]:
+                yield None, entry.path
+            elif not seen[position]:
                 seen[position] = 1
                 yield position, entry.path
     for position, was_seen in enumerate(seen):
