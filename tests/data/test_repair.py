@@ -105,6 +105,21 @@ def test_damage_in_the_middle_costs_only_the_records_it_hit(write_records) -> No
     assert found == [(1, b"a1"), (2, b"a2"), (4, b"c1"), (5, b"c2"), (6, b"c3")]
 
 
+@pytest.mark.parametrize("victim", [1, 3])
+def test_damaged_header_does_not_change_any_number(write_records, victim: int) -> None:
+    """Zeros over a header make its id 0, which is record 0's."""
+    directory = write_records(PEOPLE)
+    original = (directory / "a.idx").read_bytes()
+    at = FaceRecordFile.open(directory).image(victim).offset
+    content = bytearray((directory / "a.rec").read_bytes())
+    content[at + 8 : at + 32] = bytes(24)
+    (directory / "a.rec").write_bytes(content)
+    assert not repair(directory).changed
+    (directory / "a.idx").unlink()
+    assert repair(directory).numbered_by_ids
+    assert (directory / "a.idx").read_bytes() == original
+
+
 def test_file_without_any_record_is_refused_and_the_index_kept(tmp_path: Path) -> None:
     (tmp_path / "a.rec").write_bytes(b"this is no record file")
     (tmp_path / "a.idx").write_bytes(b"1\t0\n")

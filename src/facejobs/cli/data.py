@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +19,14 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Check, pack, unpack, repair and draw face data sets."
 )
 
-DIRECTORY = typer.Argument(..., metavar="DIR", help="Directory with NAME.rec, NAME.idx, property, perhaps NAME.lst.")
+_REDRAW_SECONDS = 0.1
+
+_DIRECTORY = typer.Argument(..., metavar="DIR", help="Directory with NAME.rec, NAME.idx, property, perhaps NAME.lst.")
 
 
 @app.command("check")
 def check(
-    directory: Path = DIRECTORY,
+    directory: Path = _DIRECTORY,
     as_json: bool = typer.Option(False, "--json", help="Print the report as one JSON object."),
 ) -> None:
     """Decode every image, compare all files of a record data set, and report what is wrong.
@@ -67,7 +70,7 @@ def pack(
 
 @app.command("unpack")
 def unpack(
-    directory: Path = DIRECTORY,
+    directory: Path = _DIRECTORY,
     output: Path = typer.Argument(..., metavar="OUT", help="Directory to make; it must not hold anything yet."),
 ) -> None:
     """Write the images of a record data set into a folder per identity, byte for byte."""
@@ -118,7 +121,16 @@ def _progress(description: str, unit: Literal["bytes", "images"]) -> Iterator[Ca
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(description, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        shown = 0.0
+
+        def advance(done: int, total: int) -> None:
+            nonlocal shown
+            now = time.monotonic()
+            if now - shown > _REDRAW_SECONDS:
+                shown = now
+                bar.update(task, completed=done, total=total)
+
+        yield advance
 
 
 app.command("synth")(synth)

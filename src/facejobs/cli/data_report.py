@@ -17,6 +17,8 @@ _ADVICE = {
     "index": "`facejobs data repair {directory}` rebuilds the .idx from the .rec",
     "damage": "copy the .rec again from its source; `facejobs data repair {directory}` keeps the whole records usable",
     "image-size": "align all images to one size, or correct property",
+    "unreadable": "training skips such images and counts them, and refuses when there are too many",
+    "list": "training goes by the labels in the .rec and never reads the .lst: correct or remove it",
     "property": "correct {directory}/property: one line identities,height,width",
 }
 
@@ -58,9 +60,11 @@ def print_report(report: CheckReport, console: Console) -> None:
                 _print_kind(report, of, kind, colour, console)
     console.print()
     if report.errors:
-        console.print(f"[red]{count_of(report.errors, 'error')}[/], {count_of(report.warnings, 'warning')}")
+        console.print(
+            f"[red]{count_of(report.errors, 'error')}[/], {count_of(report.warnings, 'warning')}", highlight=False
+        )
     elif report.warnings:
-        console.print(f"[green]no error[/], {count_of(report.warnings, 'warning')}")
+        console.print(f"[green]no error[/], {count_of(report.warnings, 'warning')}", highlight=False)
     else:
         console.print("[green]clean[/]: no error, no warning")
 
@@ -108,7 +112,9 @@ def _print_kind(report: CheckReport, severity: str, kind: str, colour: str, cons
     for finding in findings:
         console.print(f"  {escape(_where(finding))}{escape(finding.message)}", highlight=False, soft_wrap=True)
     if total > len(findings):
-        console.print(f"  … and {total - len(findings):,} more (--json lists the first 100)", style="dim")
+        console.print(
+            f"  … and {total - len(findings):,} more (--json lists the first 100)", style="dim", highlight=False
+        )
     if kind in _ADVICE:
         advice = _ADVICE[kind].format(directory=report.path.parent)
         console.print(f"  [cyan]to do:[/] {escape(advice)}", highlight=False, soft_wrap=True)

@@ -17,7 +17,7 @@ Progress = Callable[[int, int], None]
 
 Int64Array = npt.NDArray[np.int64]
 
-_PROGRESS_EVERY = 4096
+_PROGRESS_EVERY = 256
 
 
 @dataclass
@@ -76,9 +76,8 @@ def number_records(table: RecordTable) -> tuple[Int64Array, bool]:
     tools leave them 0) the position counts instead: from 0 in files without identity records; with them from 1, the
     first or the last record being record 0 if it is one of InsightFace's bookkeeping records.
     """
-    ids = np.frombuffer(table.ids, np.uint64) if len(table) else np.empty(0, np.uint64)
-    if not table.malformed and len(np.unique(ids)) == len(ids) and (ids < 2**62).all():
-        return ids.astype(np.int64), True
+    if (keys := _ids_as_keys(table)) is not None:
+        return keys, True
     rows = np.arange(len(table), dtype=np.int64)
     if not any(table.is_identity) or table.is_identity[0]:
         return rows, False
@@ -86,3 +85,18 @@ def number_records(table: RecordTable) -> tuple[Int64Array, bool]:
     if table.is_identity[-1]:
         keys[-1] = 0
     return keys, False
+
+
+def _ids_as_keys(table: RecordTable) -> Int64Array | None:
+    """Return the ids if they can be record numbers. In a file numbered in a row, a single id that breaks the row
+    (a damaged header) is corrected from its neighbours.
+    """
+    ids = np.array(table.ids, np.uint64)
+    if (ids >= 2**62).any():
+        return None
+    keys = ids.astype(np.int64)
+    if (np.diff(keys) == 1).sum() * 2 > len(keys):
+        before, after = keys[:-2], keys[2:]
+        broken = np.flatnonzero((after - before == 2) & (keys[1:-1] != before + 1)) + 1
+        keys[broken] = keys[broken - 1] + 1
+    return keys if len(np.unique(keys)) == len(keys) else None
