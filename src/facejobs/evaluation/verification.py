@@ -200,17 +200,17 @@ def tar_name(far: float) -> str:
 def _accuracy(
     scores: Scores, same: Flags, folds: NDArray[np.int64], unsupported: list[NotEnoughPairs]
 ) -> Accuracy | None:
-    fold_count = int(folds.max()) + 1
+    fold_numbers = np.unique(folds)
     if same.all() or not same.any():
         kind = "pairs of different people" if same.all() else "pairs of one person"
         unsupported.append(NotEnoughPairs(None, f"without {kind} one answer to all is always right", kind, 0, 1))
         return None
-    if fold_count < 2:
+    if len(fold_numbers) < 2:
         reason = "one fold leaves no other pairs to choose the threshold on"
-        unsupported.append(NotEnoughPairs(None, reason, "folds", fold_count, 2))
+        unsupported.append(NotEnoughPairs(None, reason, "folds", len(fold_numbers), 2))
         return None
     accuracies, thresholds = [], []
-    for fold in range(fold_count):
+    for fold in fold_numbers:
         held_out = folds == fold
         threshold = most_accurate_threshold(scores[~held_out], same[~held_out])
         thresholds.append(threshold)
