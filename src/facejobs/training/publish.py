@@ -19,7 +19,7 @@ from facejobs.data.normalization import IMAGE_SIZE, PIXEL_MEAN, PIXEL_SCALE
 from facejobs.evaluation.roc_picture import draw_roc
 from facejobs.training.recognition_parameters import RecognitionParameters
 from facejobs.training.run_folder import RunFolder
-from facejobs.training.verification_sets import Measured
+from facejobs.training.verification_sets import Measured, named_metrics
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def _describe(
             "parameters_sha256": parameters.digest(),
             "data": {name: value for name, value in data.items() if name != "path"},
         },
-        metrics=tuple(Metric(**metric) for _, result in results for metric in result.metrics()),
-        thresholds=tuple(OperatingPoint(**row) for _, result in results for row in result.thresholds()),
+        metrics=tuple(Metric(**metric) for metric in named_metrics(results)),
+        thresholds=tuple(OperatingPoint(**row) for _, result in results for row in result.operating_points()),
         files=describe_files(folder, [path.name for path in sorted(folder.iterdir())]),
     )

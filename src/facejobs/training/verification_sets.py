@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,10 +51,15 @@ def measure(
     return [(pairs, evaluate_verification(pairs, embed_or_stop)) for pairs in sets]
 
 
-def as_metrics(results: list[Measured]) -> list[Metric]:
-    """What the loop watches: the accuracy of the first set first."""
+def named_metrics(results: list[Measured]) -> list[dict[str, Any]]:
+    """Every supported number as name, value, protocol and interval; names begin with the set's: `lfw_accuracy`."""
     return [
-        Metric(metric["name"], float(metric["value"]), metric["protocol"])
-        for _, result in results
+        {**metric, "name": f"{pairs.name}_{metric['name'].removeprefix('verification_')}"}
+        for pairs, result in results
         for metric in result.metrics()
     ]
+
+
+def as_metrics(results: list[Measured]) -> list[Metric]:
+    """What the loop watches: the accuracy of the first set first."""
+    return [Metric(metric["name"], metric["value"], metric["protocol"]) for metric in named_metrics(results)]
