@@ -323,3 +323,10 @@ def test_real_records_have_one_duplicate_and_no_error(shared_data: Path) -> None
     assert found(report) == [("warning", "duplicate", 1238, 5929828)]
     assert "record 1237 (byte 5925612)" in messages(report)
     assert found(check(shared_data / "recognition_val_data")) == []
+
+
+def test_beyond_a_hundred_of_a_kind_only_the_number_is_kept(write_records, jpeg: Jpeg) -> None:
+    people = [[b"no image %d" % number for number in range(130)], [jpeg(number, 56, 56) for number in range(120)]]
+    report = check(write_records(people))
+    assert report.findings.counts == {("error", "unreadable"): 130, ("error", "image-size"): 120}
+    assert len(report.findings.shown) == 200 and report.errors == 250

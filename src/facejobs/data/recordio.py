@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -41,8 +41,7 @@ class RecordError(DataError):
         super().__init__(f"{path}: {record} at byte {offset}: {problem}")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record met while scanning: its first byte, the byte after its padding, and its rejoined payload."""
 
     offset: int
@@ -91,7 +90,16 @@ class RecordReader:
 
     def scan(self, offset: int = 0) -> Iterator[Record | Damage]:
         """Yield every whole record from `offset` on, and a Damage for each stretch of bytes that holds none."""
-        while offset < self.size:
+        view, size, unpack = self._view, self.size, PART_HEADER.unpack_from
+        while offset < size:
+            if offset + 8 <= size and offset & 3 == 0:
+                magic, word = unpack(view, offset)
+                start = offset + 8
+                after = start + word + (-word & 3)
+                if magic == MAGIC and word <= MAX_LENGTH and after <= size:
+                    yield Record(offset, after, view[start : start + word])
+                    offset = after
+                    continue
             try:
                 record = self._read_slowly(offset)
             except RecordError as error:

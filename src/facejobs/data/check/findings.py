@@ -37,7 +37,8 @@ class FindingLog:
 
     def more(self, severity: Severity, kind: str, count: int) -> None:
         """Count findings that are not worth a line each."""
-        self.counts[severity, kind] += count
+        if count:
+            self.counts[severity, kind] += count
 
     def total(self, severity: Severity) -> int:
         """Return how many findings of `severity` there were, shown or not."""

@@ -8,6 +8,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from facejobs.data.check.findings import SHOWN_PER_KIND
 from facejobs.data.decode import decode
 from facejobs.data.errors import DataError
 
@@ -37,12 +38,16 @@ def judge_image(image: memoryview) -> ImageVerdict:
 
 @dataclass
 class ImageColumns:
-    """What is kept of each image, in the order of the file: its row among the records and its content digest."""
+    """What is kept of each image, in the order of the file: its row among the records and its content digest.
+
+    Of images that are unreadable or of another size, all are counted and the first `SHOWN_PER_KIND` kept.
+    """
 
     rows: array[int] = field(default_factory=lambda: array("q"))
     digests: array[int] = field(default_factory=lambda: array("Q"))
-    other_sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
-    problems: dict[int, str] = field(default_factory=dict)
+    other_sizes: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    unreadable: int = 0
     sizes: dict[tuple[int, int], int] = field(default_factory=dict)
 
 
@@ -90,9 +95,11 @@ class ImageJudge:
             columns.rows.append(row)
             columns.digests.append(verdict.digest)
             if verdict.problem:
-                columns.problems[row] = verdict.problem
+                columns.unreadable += 1
+                if len(columns.problems) < SHOWN_PER_KIND:
+                    columns.problems.append((row, verdict.problem))
             else:
                 size = (verdict.height, verdict.width)
                 columns.sizes[size] = columns.sizes.get(size, 0) + 1
-                if self._size and size != self._size:
-                    columns.other_sizes[row] = size
+                if size != self._size and len(columns.other_sizes) < SHOWN_PER_KIND:
+                    columns.other_sizes.append((row, size))
