@@ -22,9 +22,6 @@ from facejobs.data.errors import DataError
 from facejobs.data.face_records import FaceRecord
 from facejobs.data.recordio import RecordError
 
-_STRETCH = 32
-"""Images a thread takes at once: few enough to share one batch out, enough to make the locking cheap."""
-
 
 class ImageRecords(Protocol):
     """What the threads need of a record file; `FaceRecordFile` has it."""
@@ -87,13 +84,13 @@ class StretchResult:
 
 @dataclass(slots=True)
 class PlannedBatch:
-    """A batch being decoded. `results` receives one entry for each of its `stretches`."""
+    """A batch being decoded. `results` receives one entry for each of its `stretches` (of slots)."""
 
     batch: Batch
     positions: list[int]
     mirror: list[bool]
     shift: list[list[int]]
-    stretches: int
+    stretches: list[range]
     results: SimpleQueue[StretchResult]
 
 
@@ -105,6 +102,8 @@ class BatchSource:
     batch_size: int
     seed: int
     augmentation: Augmentation
+    stretch: int
+    """Images a thread takes at once; has no influence on what a batch holds."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -132,7 +131,8 @@ class BatchSource:
         batch.step, batch.epoch = step, epoch
         batch.gain[:] = draws.gain
         batch.bias[:] = draws.bias
-        stretches = -(-self.batch_size // _STRETCH)
+        starts = range(0, self.batch_size, self.stretch)
+        stretches = [range(first, min(first + self.stretch, self.batch_size)) for first in starts]
         return PlannedBatch(
             batch, positions.tolist(), draws.mirror.tolist(), draws.shift.tolist(), stretches, SimpleQueue()
         )
@@ -184,10 +184,10 @@ class DecodingThreads:
         while (batch := self._free.get()) is not None:
             planned = source.plan(step, batch, order)
             self._planned.put(planned)
-            for first in range(0, source.batch_size, _STRETCH):
+            for slots in planned.stretches:
                 if self._stopping:
                     return
-                yield planned, range(first, min(first + _STRETCH, source.batch_size))
+                yield planned, slots
             step += 1
 
     def _take(self) -> tuple[PlannedBatch, range] | None:
@@ -222,11 +222,15 @@ def _decode_stretch(
     All records are looked up before the first is decoded: either code runs twice as fast when the other has not just
     pushed it out of the processor's caches.
     """
-    found = [_look_up(records, planned.positions[slot]) for slot in slots]
+    batch, positions = planned.batch, planned.positions
+    stretch = slice(slots.start, slots.stop)
+    found = [_look_up(records, position) for position in positions[stretch]]
     for slot, record in zip(slots, found, strict=True):
         problem = record if isinstance(record, str) else _fill_slot(record, planned, slot, scratch)
         if problem is not None:
-            unreadable.append(UnreadableImage(slot, records.key_at(planned.positions[slot]), problem))
+            unreadable.append(UnreadableImage(slot, records.key_at(positions[slot]), problem))
+    batch.labels[stretch] = [-1 if isinstance(record, str) else record.label for record in found]
+    batch.keys[stretch] = [-1 if isinstance(record, str) else record.key for record in found]
 
 
 def _look_up(records: ImageRecords, position: int) -> FaceRecord | str:
@@ -246,17 +250,15 @@ def _look_up(records: ImageRecords, position: int) -> FaceRecord | str:
 
 
 def _fill_slot(record: FaceRecord, planned: PlannedBatch, slot: int, scratch: ImageArray) -> str | None:
-    """Write one image, its label and key; return why the image cannot be decoded, if it cannot."""
-    batch = planned.batch
-    batch.keys[slot] = record.key
-    batch.labels[slot] = record.label
+    """Write one image; return why it cannot be decoded, if it cannot."""
+    image = planned.batch.images[slot]
     mirror, (down, right) = planned.mirror[slot], planned.shift[slot]
     try:
         if mirror or down or right:
             decode_into(record.image, scratch)
-            place(scratch, mirror, down, right, batch.images[slot])
+            place(scratch, mirror, down, right, image)
         else:
-            decode_into(record.image, batch.images[slot])
+            decode_into(record.image, image)
     except DataError as error:
         return f"byte {record.offset}: {error}"
     except Exception as error:

@@ -18,6 +18,7 @@ EncodedImage = bytes | memoryview
 
 MAX_PIXELS = 1 << 27
 _JPEG_START = b"\xff\xd8"
+_decode_jpeg = simplejpeg.decode_jpeg
 
 
 def decode(encoded: EncodedImage) -> ImageArray:
@@ -28,7 +29,7 @@ def decode(encoded: EncodedImage) -> ImageArray:
         height, width, *_ = simplejpeg.decode_jpeg_header(encoded)
         if height * width > MAX_PIXELS:
             raise DataError(f"a JPEG image of {width} x {height} pixels is too large to decode")
-        image: ImageArray = simplejpeg.decode_jpeg(encoded, "RGB")
+        image: ImageArray = _decode_jpeg(encoded, "RGB")
     except ValueError as error:
         raise _damaged(error) from None
     return image
@@ -40,18 +41,17 @@ def decode_into(encoded: EncodedImage, destination: ImageArray) -> None:
     Raises DataError if the bytes are no readable image, or one of another height or width than `destination`, whose
     contents are undefined then.
     """
-    if encoded[:2] == _JPEG_START:
-        try:
-            shape = simplejpeg.decode_jpeg(encoded, "RGB", buffer=destination).shape
-        except ValueError as error:
+    try:
+        shape = _decode_jpeg(encoded, "RGB", buffer=destination).shape
+    except ValueError as error:
+        if encoded[:2] == _JPEG_START:
             raise _damaged(error, encoded, destination) from None
-        if shape != destination.shape:
-            raise _wrong_size(shape, destination)
-        return
-    image = _decode_other(encoded)
-    if image.shape != destination.shape:
-        raise _wrong_size(image.shape, destination)
-    destination[:] = image
+        image = _decode_other(encoded)
+        shape = image.shape
+        if shape == destination.shape:
+            destination[:] = image
+    if shape != destination.shape:
+        raise _wrong_size(shape, destination)
 
 
 def _decode_other(encoded: EncodedImage) -> ImageArray:

@@ -23,6 +23,8 @@ from facejobs.data.errors import DataError
 __all__ = ["Augmentation", "Batch", "TrainingBatches"]
 
 _NAMED_IN_ERROR = 10
+_SHORTEST_STRETCH = 32
+"""Images a thread takes at least at once, so that locking and waking threads stays cheap."""
 
 
 class TrainingBatches:
@@ -57,7 +59,8 @@ class TrainingBatches:
                 f"{records.path}: holds {len(records)} images, fewer than one batch of {batch_size}; "
                 f"choose a batch size of at most {len(records)} or add images"
             )
-        self._source = BatchSource(records, batch_size, seed, augmentation)
+        stretch = max(_SHORTEST_STRETCH, -(-batch_size // threads))
+        self._source = BatchSource(records, batch_size, seed, augmentation, stretch)
         self._thread_count = threads
         self._prefetch = prefetch
         self._running: DecodingThreads | None = None
@@ -106,7 +109,7 @@ class TrainingBatches:
     def _deliver(self, threads: DecodingThreads) -> Iterator[Batch]:
         try:
             while (planned := threads.next_batch()) is not None:
-                results = sorted((planned.results.get() for _ in range(planned.stretches)), key=_first_slot)
+                results = sorted((planned.results.get() for _ in planned.stretches), key=_first_slot)
                 self._settle(planned, results)
                 yield planned.batch
                 threads.release(planned.batch)
