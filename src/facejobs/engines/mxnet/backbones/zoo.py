@@ -24,7 +24,7 @@ def _whole_network(name: str, devices: int) -> nn.HybridBlock:
 
 
 class ResNet50V1b(nn.HybridBlock):
-    """ResNet-50 (He et al., 2016, arXiv:1512.03385), strides in the 3x3 convolutions of its bottlenecks; 2048 channels."""
+    """ResNet-50 (He et al., 2016, arXiv:1512.03385), strides in its 3x3 convolutions; 2048 channels."""
 
     def __init__(self, devices: int = 1) -> None:
         super().__init__()
