@@ -97,7 +97,7 @@ def changed(path: Path, target: Path, operator: str, place: int, change) -> Path
     ("operator", "place", "change"),
     [
         ("BatchNormalization", 1, np.ones_like),
-        ("BatchNormalization", 3, lambda mean: mean + np.float32(0.01)),
+        ("BatchNormalization", 4, lambda variance: variance * np.float32(1.02)),
         ("PRelu", 1, lambda slope: slope[::-1].copy()),
         ("PRelu", 1, lambda slope: np.full_like(slope, 0.25)),
     ],
