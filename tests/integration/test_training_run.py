@@ -1,4 +1,4 @@
-"""Training as a user starts it: what is killed goes on bit for bit, what is published is whole, bad input is refused."""
+"""Training as a user starts it: what is killed goes on bit for bit, bad input is refused and harms nothing."""
 
 import errno
 import json
@@ -134,9 +134,7 @@ def test_killed_while_writing_a_checkpoint(
     assert differing(final_arrays(whole_run), final_arrays(run)) == []
 
 
-def test_a_full_disk_is_said_and_the_last_checkpoint_serves(
-    whole_run, drawn_faces, facejobs_command, tmp_path
-) -> None:
+def test_a_full_disk_is_said_and_the_last_checkpoint_serves(whole_run, drawn_faces, facejobs_command, tmp_path) -> None:
     run = tmp_path / "run"
     code, output = train(facejobs_command, drawn_faces, run, prelude=FULL_DISK)
     assert code == 8 and os.strerror(errno.ENOSPC) in output and "Traceback" not in output, output

@@ -24,7 +24,12 @@ class RunFolder:
 
     def __init__(self, path: Path, task: str, parameters: Parameters, data: dict[str, Any]) -> None:
         self.path = path
-        self._identity: dict[str, Any] = {"format": _FORMAT, "task": task, "parameters": parameters.as_json(), "data": data}
+        self._identity: dict[str, Any] = {
+            "format": _FORMAT,
+            "task": task,
+            "parameters": parameters.as_json(),
+            "data": data,
+        }
         self._parameters = parameters
         self.checkpoints = CheckpointStore(path / "checkpoints")
 

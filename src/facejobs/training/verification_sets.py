@@ -39,9 +39,7 @@ def load_sets(paths: tuple[str, ...]) -> list[VerificationPairs]:
     return sets
 
 
-def measure(
-    sets: list[VerificationPairs], embed: Embed, check_stop: Callable[[], None]
-) -> list[Measured]:
+def measure(sets: list[VerificationPairs], embed: Embed, check_stop: Callable[[], None]) -> list[Measured]:
     """Evaluate an embedder on every set; `check_stop` is called before every batch and may raise."""
 
     def embed_or_stop(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -20,8 +20,14 @@ def set_gradient(p: mx.gluon.Parameter, gradient: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     ("name", "wanted"),
-    [("net/a.weight", True), ("head/weight", True), ("net/bn.gamma", False), ("net/bn.beta", False)]
-    + [("net/fc.bias", False), ("net/prelu.alpha", False)],
+    [
+        ("net/a.weight", True),
+        ("head/weight", True),
+        ("net/bn.gamma", False),
+        ("net/bn.beta", False),
+        ("net/fc.bias", False),
+        ("net/prelu.alpha", False),
+    ],
 )
 def test_decay_is_for_weights_only(name: str, wanted: bool) -> None:
     assert decays(name) is wanted

@@ -38,8 +38,8 @@ def train(engine: RecognitionEngine, first: int, end: int) -> list[float]:
 
 
 def test_the_loss_falls() -> None:
-    losses = train(RecognitionEngine(parameters(loss="softmax"), CLASSES), 0, 8)
-    assert losses[-1] < 0.7 * losses[0]
+    losses = train(RecognitionEngine(parameters(loss="softmax"), CLASSES), 0, 25)
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
 
 @pytest.mark.parametrize("loss", ["softmax", "normface", "cosface", "arcface"])
@@ -79,8 +79,10 @@ def test_two_devices_give_one_devices_result() -> None:
     one = RecognitionEngine(parameters(), CLASSES, [mx.cpu(0)])
     two = RecognitionEngine(parameters(), CLASSES, [mx.cpu(0), mx.cpu(1)])
     two.load_state(one.state())
-    losses_one, losses_two = train(one, 0, 3), train(two, 0, 3)
-    assert losses_one == pytest.approx(losses_two, rel=1e-3)
+    # One step: rounding that differs by summation order grows from step to step in any deep net.
+    first, second = (engine.step(batch(0), 0, 0.001, 0.0) for engine in (one, two))
+    assert first.loss == pytest.approx(second.loss, rel=1e-5)
+    assert first.gradient_norm == pytest.approx(second.gradient_norm, rel=1e-2)
     for name, array in one.state().items():
         np.testing.assert_allclose(two.state()[name], array, rtol=1e-2, atol=1e-3, err_msg=name)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import mxnet as mx
 import numpy as np
-from numpy.typing import NDArray
 from mxnet.gluon import Parameter
+from numpy.typing import NDArray
 
 _ADAM = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
 

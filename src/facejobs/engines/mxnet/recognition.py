@@ -86,10 +86,11 @@ class RecognitionEngine:
             self.net(mx.nd.zeros((1, 3, IMAGE_SIZE, IMAGE_SIZE), ctx=device)).wait_to_read()
 
     def _load_initial(self, path: Path) -> None:
-        arrays = read_weights(path, {n: p.shape for n, p in self._named.items() if n.startswith("net/")})
+        wanted = {n: p.shape for n, p in self._named.items() if n.startswith("net/")}
+        arrays = read_weights(path, wanted)
         for name, array in arrays.items():
             self._named[name].set_data(mx.nd.array(array))
-        log.info("%d of %d arrays of the net start from %s", len(arrays), len(self.net.collect_params()), path)
+        log.info("%d of %d arrays of the net start from %s", len(arrays), len(wanted), path)
 
     def _gradient_store(self) -> Any:
         if len(self._devices) == 1:
@@ -104,8 +105,10 @@ class RecognitionEngine:
         mx.random.seed((self._parameters.seed * 1_000_003 + step) % 2**31)
         margin = self._margin_at(progress)
         losses, hits = [], []
+        # On every device before any forward pass: joint batch norms wait for each other inside the pass.
+        shards = list(self._shards(batch, margin))
         with mx.autograd.record():
-            for shard in self._shards(batch, margin):
+            for shard in shards:
                 loss, hit = self._training_net(*shard)
                 losses.append(loss)
                 hits.append(hit)

@@ -6,8 +6,8 @@ from zipfile import BadZipFile
 
 import mxnet as mx
 import numpy as np
-from numpy.typing import NDArray
 from mxnet.gluon import Block, Constant, Parameter
+from numpy.typing import NDArray
 
 from facejobs.training.errors import ParameterError
 
