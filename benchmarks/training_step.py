@@ -2,8 +2,8 @@
 
     python benchmarks/training_step.py --data DIR [--rounds 3] [--steps 12]
 
-The last lines are ratios: whole loop (records, decoding, journal, checkpoint) over the same step on one batch in memory,
-and training steps with our PReLU over the same net with nn.PReLU.
+The last lines are ratios: whole loop (records, decoding, journal, checkpoints) over the same step on one batch in
+memory, and training steps with our PReLU over the same net with nn.PReLU.
 """
 
 import argparse
