@@ -29,7 +29,8 @@ fi
 
 echo '2. Training a recogniser on them'
 sh "$here/run_face_recognition_train.sh" "$faces/recognition_train_data" "$run" \
-    --backbone mobilefacenet --embedding-size 128 --max-steps 300 --lr 0.05
+    --backbone mobilefacenet --embedding-size 128 --loss cosface --margin 0.1 --scale 24 --batch-size 32 \
+    --optimizer adam --lr 0.002 --weight-decay 0 --gradient-clip 0 --warmup-steps 20 --max-steps 130 --shift 2
 
 echo '3. Measuring the exported model on pairs of people it has never seen (guessing would be right half of the time)'
 "$facejobs" evaluate verification "$run/model" "$faces/verification/synthetic"

@@ -81,7 +81,7 @@ def test_two_devices_give_one_devices_result() -> None:
     two.load_state(one.state())
     # One step: rounding that differs by summation order grows from step to step in any deep net.
     first, second = (engine.step(batch(0), 0, 0.001, 0.0) for engine in (one, two))
-    assert first.loss == pytest.approx(second.loss, rel=1e-5)
+    assert first.loss == pytest.approx(second.loss, rel=1e-4)
     assert first.gradient_norm == pytest.approx(second.gradient_norm, rel=1e-2)
     for name, array in one.state().items():
         np.testing.assert_allclose(two.state()[name], array, rtol=1e-2, atol=1e-3, err_msg=name)
