@@ -1,6 +1,6 @@
 """What the loop costs over the bare step, and what our PReLU gains over MXNet's, each side by side in one run.
 
-    python benchmarks/training_step.py --data DIR [--rounds 3] [--steps 12]
+    python benchmarks/training_step.py [--data DIR] [--rounds 3] [--steps 12]
 
 The last lines are ratios: whole loop (records, decoding, journal, checkpoints) over the same step on one batch in
 memory, and training steps with our PReLU over the same net with nn.PReLU.
@@ -22,6 +22,7 @@ import mxnet as mx  # noqa: E402
 
 from facejobs.data.face_records import FaceRecordFile  # noqa: E402
 from facejobs.data.pipeline import Augmentation, Batch, TrainingBatches  # noqa: E402
+from facejobs.data.synthetic.dataset import SyntheticCounts, write_synthetic  # noqa: E402
 from facejobs.engines.mxnet.recognition import RecognitionEngine  # noqa: E402
 from facejobs.training.loop import TrainingLoop  # noqa: E402
 from facejobs.training.recognition_parameters import RecognitionParameters  # noqa: E402
@@ -100,14 +101,26 @@ def prelu_ratio(backbone: str, batch_size: int, records: FaceRecordFile, rounds:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with cele.rec, cele.idx and property")
+    parser.add_argument("--data", type=Path, help="folder with cele.rec, cele.idx and property; default: drawn faces")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=12)
     arguments = parser.parse_args()
-    records = FaceRecordFile.open(arguments.data)
-    loop = loop_ratio(records, arguments.rounds, arguments.steps)
-    mobilefacenet = prelu_ratio("mobilefacenet", 64, records, arguments.rounds)
-    iresnet50 = prelu_ratio("iresnet50", 16, records, arguments.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        measure(arguments.data or draw_faces(Path(folder) / "faces"), arguments.rounds, arguments.steps)
+
+
+def draw_faces(folder: Path) -> Path:
+    """Drawn faces, enough for some batches."""
+    write_synthetic(folder, SyntheticCounts(identities=20, images=20, photographs=0), seed=0, processes=2)
+    return folder / "recognition_train_data"
+
+
+def measure(data: Path, rounds: int, steps: int) -> None:
+    """Print every ratio."""
+    records = FaceRecordFile.open(data)
+    loop = loop_ratio(records, rounds, steps)
+    mobilefacenet = prelu_ratio("mobilefacenet", 64, records, rounds)
+    iresnet50 = prelu_ratio("iresnet50", 16, records, rounds)
     print(f"ratio loop/bare step {loop:.3f}")
     print(f"ratio PReLU ours/nn.PReLU mobilefacenet {mobilefacenet:.2f} iresnet50 {iresnet50:.2f}")
 

@@ -7,7 +7,8 @@ if [ "$#" -lt 2 ]; then
 usage: sh run_face_recognition_train.sh data_path model_output_path [--name value ...]
   data_path          folder with one .rec, its .idx and property (recognition_train_data)
   model_output_path  folder for checkpoints, the metrics journal and the model; the same command resumes a stopped run
-  --name value       training parameters: facejobs train recognition --help lists them
+  --name value       training parameters: facejobs train recognition --help lists them;
+                     without any, the recipe jobs/face-recognition.yaml is used
 USAGE
     exit 2
 fi
@@ -22,4 +23,7 @@ if [ ! -x "$facejobs" ]; then
 fi
 
 # exec: signals (SIGTERM saves a checkpoint) reach the training process itself.
+if [ "$#" -eq 2 ]; then
+    set -- "$@" --recipe "$repository/jobs/face-recognition.yaml"
+fi
 exec "$facejobs" train recognition "$@"

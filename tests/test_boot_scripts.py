@@ -67,3 +67,18 @@ def test_a_facejobs_on_the_path_is_found_and_its_absence_explained(tmp_path: Pat
     absent = subprocess.run(run, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
     assert absent.returncode == 1
     assert "make setup" in absent.stderr
+
+
+def test_without_parameters_the_recipe_is_used(tmp_path: Path) -> None:
+    script = facejobs_that(tmp_path / "repository", 'printf "<%s>" "$@"')
+    result = subprocess.run(["sh", script, "data", "out"], capture_output=True, text=True, check=False)
+    recipe = tmp_path / "repository" / "jobs" / "face-recognition.yaml"
+    assert result.stdout == f"<train><recognition><data><out><--recipe><{recipe}>"
+
+
+def test_the_recipe_holds_valid_parameters() -> None:
+    from facejobs.training.parameters import read_recipe
+    from facejobs.training.recognition_parameters import RecognitionParameters
+
+    values = read_recipe(TRAIN.parent / "face-recognition.yaml")
+    assert RecognitionParameters.from_texts(values).loss == "cosface"

@@ -56,7 +56,10 @@ def recognition(
     from facejobs.engines.mxnet.runtime import load_mxnet
 
     load_mxnet(parameters.gpus)
+    from facejobs.engines.mxnet.backbones.registry import check_backbone
     from facejobs.engines.mxnet.recognition import RecognitionEngine, software
+
+    check_backbone(parameters.backbone)
 
     result = train_recognition(data, output, parameters, RecognitionEngine, software())
     if result is not None and result.stopped_by_signal:
