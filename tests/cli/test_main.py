@@ -122,3 +122,9 @@ def test_ctrl_c_ends_without_a_traceback() -> None:
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 128 + signal.SIGINT
     assert "Traceback" not in errors
+
+
+def test_an_output_that_can_have_no_folder_is_said_without_a_traceback() -> None:
+    result = run("data", "synth", "/proc/nowhere/faces")
+    assert result.returncode == ExitCode.WRITE_FAILED
+    assert result.stderr.startswith("error: No such file or directory") and "Traceback" not in result.stderr

@@ -17,7 +17,10 @@ from facejobs.errors import ExitCode, FacejobsError
 
 # What a shell reports for a process that SIGPIPE ended: its reader went away, as in `facejobs … | head`.
 _READER_GONE = 128 + signal.SIGPIPE
-_FILE_REFUSED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+# A path that cannot be written to: no room, no right, or no folder to write into.
+_FILE_REFUSED = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
