@@ -51,7 +51,8 @@ def recognition(
     """Train a face recogniser from RecordIO faces and publish its model into OUTPUT/model."""
     from facejobs.training.recognition import train_recognition
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("facejobs").setLevel(logging.INFO)
     parameters = _recognition_parameters(ctx.args, recipe)
     from facejobs.engines.mxnet.runtime import load_mxnet
 
