@@ -191,11 +191,6 @@ class RecognitionEngine:
             np.savez(file, **weights)
 
 
-def check_device(gpus: str) -> None:
-    """Raise DeviceError now, before data is read, if the devices asked for cannot be had."""
-    resolve_devices(gpus)
-
-
 def software() -> dict[str, str]:
     """Versions that decide the result."""
     return {"mxnet": mx.__version__, "numpy": np.__version__}
