@@ -19,7 +19,11 @@ class ExitCode(IntEnum):
     DEVICE = 6
     BAD_MODEL = 7
     WRITE_FAILED = 8
+    UPLOAD_FAILED = 9
+    STORAGE = 10
+    JOB = 11
     STOPPED = 75
+    DOWNLOAD_FAILED = 127
 
 
 class FacejobsError(Exception):

@@ -8,8 +8,8 @@ bisection. Files of im2rec have no identity records; there every record is an im
 
 import struct
 from bisect import bisect_left
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from facejobs.data.errors import DataError
 from facejobs.data.image_record import HEADER, ImageRecord, unpack_image_record
@@ -21,8 +21,7 @@ from facejobs.data.recordio import RecordError, RecordReader
 _FIRST_LABEL = struct.Struct("<f")
 
 
-@dataclass(frozen=True, slots=True)
-class FaceRecord:
+class FaceRecord(NamedTuple):
     """One image record; `image` is the encoded JPEG or PNG, a view of the file where the record is not split."""
 
     key: int
