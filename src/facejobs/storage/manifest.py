@@ -1,0 +1,134 @@
+"""The manifest of a folder in storage: the name, the size and the SHA-256 of every file, written after all of them.
+
+{"format": 1, "files": {"model/model.onnx": {"size": 4321, "sha256": "…64 hexadecimal digits…"}}}
+
+A folder without one was not uploaded wholly. A manifest comes from elsewhere, so its names are not trusted:
+none may lead out of the folder that it is unpacked into.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple, Self
+
+from facejobs.storage.errors import CorruptError
+
+MANIFEST = "outputs.json"
+
+_FORMAT = 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+class ManifestEntry(NamedTuple):
+    """What one file is: its size in bytes, and the SHA-256 of its content in lower-case hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of a folder by name; names are relative to it and '/'-separated."""
+
+    files: Mapping[str, ManifestEntry] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(entry.size for entry in self.files.values())
+
+    def to_json(self) -> bytes:
+        """The manifest as UTF-8 JSON, its files in order of name; equal manifests give equal bytes."""
+        files = {name: entry._asdict() for name, entry in sorted(self.files.items())}
+        return json.dumps({"format": _FORMAT, "files": files}, indent=1, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, source: str) -> Self:
+        """Read what `to_json` wrote; `source` names it in errors. Anything else raises `CorruptError`."""
+        try:
+            files = _read(data)
+        except _FaultError as fault:
+            raise CorruptError(f"{source} is no manifest of a folder: {fault}; upload the folder again") from None
+        return cls(files)
+
+
+def unsafe_name(name: str) -> str | None:
+    """Why a file of this relative name must not be created below a folder, in words; None if it may be."""
+    if not name or name.startswith("/") or _DRIVE.match(name):
+        return "is not a relative name"
+    if "\\" in name or "\0" in name:
+        return "holds a backslash or a NUL"
+    if not name.isascii() and not _encodable(name):
+        return "is not valid Unicode"
+    if any(part in ("", ".", "..") for part in name.split("/")):
+        return "has an empty part, '.' or '..'"
+    return None
+
+
+class _FaultError(Exception):
+    """What a manifest has wrong."""
+
+
+def _read(data: bytes) -> dict[str, ManifestEntry]:
+    try:
+        content = json.loads(data.decode(), object_pairs_hook=_without_duplicates)
+    except UnicodeDecodeError as error:
+        raise _FaultError(f"byte {error.start} is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise _FaultError(f"line {error.lineno} is not JSON ({error.msg})") from None
+    except (ValueError, RecursionError):
+        raise _FaultError("it holds a number or a nesting beyond all measure") from None
+    _require_keys(content, {"format", "files"}, "the file")
+    if type(content["format"]) is not int or content["format"] != _FORMAT:
+        raise _FaultError(f"its format is {content['format']!r:.40}; this facejobs reads {_FORMAT}")
+    if not isinstance(content["files"], dict):
+        raise _FaultError("'files' is not an object")
+    files = {name: _entry(name, value) for name, value in content["files"].items()}
+    _refuse_files_that_are_folders(files)
+    return files
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in content:
+            raise _FaultError(f"{name!r:.200} is in it twice")
+        content[name] = value
+    return content
+
+
+def _entry(name: str, value: object) -> ManifestEntry:
+    reason = unsafe_name(name)
+    if reason:
+        raise _FaultError(f"the name {name!r:.200} {reason}")
+    _require_keys(value, {"size", "sha256"}, repr(name))
+    assert isinstance(value, dict)
+    size, sha256 = value["size"], value["sha256"]
+    if type(size) is not int or size < 0:
+        raise _FaultError(f"the size of {name!r} is not a number of bytes")
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise _FaultError(f"the sha256 of {name!r} is not 64 lower-case hexadecimal digits")
+    return ManifestEntry(size, sha256)
+
+
+def _require_keys(value: object, keys: set[str], where: str) -> None:
+    if not isinstance(value, dict) or value.keys() != keys:
+        raise _FaultError(f"{where} must hold exactly {' and '.join(sorted(keys))}")
+
+
+def _refuse_files_that_are_folders(files: Mapping[str, object]) -> None:
+    for name in files:
+        for parent in PurePosixPath(name).parents:
+            if str(parent) in files:
+                raise _FaultError(f"{str(parent)!r} is both a file and the folder of {name!r}")
+
+
+def _encodable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
