@@ -21,7 +21,7 @@ PINNED = [
 ]
 TOP_LEVEL = {
     ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "benchmarks", "docs", "jobs",
-    "pyproject.toml", "requirements", "requirements.txt", "src", "tests",
+    "pyproject.toml", "requirements", "requirements.txt", "run_train.sh", "src", "tests",
 }  # fmt: skip
 ROOMS = {"storage", "data", "evaluation", "training", "engines", "inference", "gallery", "jobs", "cli"}
 # In parts, so that this file names none either.
