@@ -1,0 +1,1 @@
+"""What `run_train.sh` runs in every image: fetch, train, upload while training, verify, and say how it ended."""
