@@ -95,6 +95,20 @@ def test_a_finished_run_leaves_a_whole_model_and_its_papers(whole_run: Path) -> 
     assert {"loss", "lr", "gradient_norm", "images_per_second"} < names
 
 
+def test_the_scores_of_the_published_model_give_its_accuracy(whole_run: Path) -> None:
+    scores = json.loads((whole_run / "scores" / "synthetic.json").read_text())
+    metrics = json.loads((whole_run / "model" / "model.json").read_text())["metrics"]
+    (accuracy,) = (metric for metric in metrics if metric["name"] == "synthetic_accuracy")
+    assert scores["protocol"] == accuracy["protocol"]
+    assert np.mean(scores["correct"]) == pytest.approx(accuracy["value"])
+
+
+def test_every_number_of_an_evaluation_carries_its_protocol(whole_run: Path) -> None:
+    lines = [json.loads(line) for line in (whole_run / "metrics.jsonl").read_text().splitlines()]
+    measured = [line for line in lines if line["name"].startswith("synthetic_")]
+    assert measured and all(line["protocol"].startswith("lfw-pairs:") for line in measured)
+
+
 def test_killed_and_resumed_is_bit_identical(whole_run, drawn_faces, facejobs_command, tmp_path) -> None:
     run = tmp_path / "run"
     process = facejobs_command("train", "recognition", drawn_faces / "recognition_train_data", run, *QUICK)

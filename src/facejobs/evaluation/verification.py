@@ -58,7 +58,7 @@ class Accuracy:
     """Accuracy over the folds: mean, and the sample standard deviation (n - 1) between folds.
 
     `interval` is the 95 % Wilson interval of the mean, taking the pairs as independent. `thresholds[f]`
-    decided fold f.
+    decided fold f; `correct` says of each pair whether its fold's threshold decided it rightly.
     """
 
     mean: float
@@ -66,6 +66,7 @@ class Accuracy:
     interval: tuple[float, float]
     folds: tuple[float, ...]
     thresholds: tuple[float, ...]
+    correct: Flags = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +211,13 @@ def _accuracy(
         unsupported.append(NotEnoughPairs(None, reason, "folds", len(fold_numbers), 2))
         return None
     accuracies, thresholds = [], []
+    correct = np.zeros(len(scores), bool)
     for fold in fold_numbers:
         held_out = folds == fold
         threshold = most_accurate_threshold(scores[~held_out], same[~held_out])
         thresholds.append(threshold)
-        accuracies.append(float(np.mean((scores[held_out] >= threshold) == same[held_out])))
+        correct[held_out] = (scores[held_out] >= threshold) == same[held_out]
+        accuracies.append(float(np.mean(correct[held_out])))
     mean = float(np.mean(accuracies))
     return Accuracy(
         mean=mean,
@@ -222,6 +225,7 @@ def _accuracy(
         interval=wilson_interval(mean * len(scores), len(scores)),
         folds=tuple(accuracies),
         thresholds=tuple(thresholds),
+        correct=correct,
     )
 
 

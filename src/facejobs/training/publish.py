@@ -16,6 +16,7 @@ from facejobs.data.model_artifact import (
     write_description,
 )
 from facejobs.data.normalization import IMAGE_SIZE, PIXEL_MEAN, PIXEL_SCALE
+from facejobs.evaluation.pair_scores import write_pair_scores
 from facejobs.evaluation.roc_picture import draw_roc
 from facejobs.training.recognition_parameters import RecognitionParameters
 from facejobs.training.run_folder import RunFolder
@@ -39,7 +40,10 @@ def publish_model(
     results: list[Measured],
     step: int,
 ) -> None:
-    """Export the engine's net of `step`, describe it with its measured results, and rename the whole into place."""
+    """Export the engine's net of `step`, describe it with its measured results, and rename the whole into place.
+
+    The ROC curve and the pair scores of every verification set are beside it then.
+    """
     temporary = folder.path / ".model-writing"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
@@ -47,6 +51,7 @@ def publish_model(
         engine.export(temporary)
         for pairs, result in results:
             draw_roc(result, folder.path / f"roc-{pairs.name}.png")
+            write_pair_scores(result, folder.path / "scores" / f"{pairs.name}.json")
         write_description(temporary, _describe(temporary, parameters, data, results, step))
         temporary.rename(folder.model)
     except BaseException:

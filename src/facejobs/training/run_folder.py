@@ -1,7 +1,7 @@
 """The output folder of one run: who it belongs to, and that only one process writes to it.
 
 params.json   what the run is: task, every resolved parameter, data fingerprint, software
-metrics.jsonl   checkpoints/   model/   and the pictures of evaluations
+metrics.jsonl   checkpoints/   model/   scores/   and the pictures of evaluations
 """
 
 import fcntl
