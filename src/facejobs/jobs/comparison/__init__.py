@@ -1,0 +1,1 @@
+"""What changed between versions of a job, what it did to the metrics, and how sure one can be."""
