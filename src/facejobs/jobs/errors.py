@@ -1,0 +1,23 @@
+"""What can go wrong in the job plane."""
+
+from facejobs.errors import ExitCode, FacejobsError
+
+
+class JobError(FacejobsError):
+    """A job, a version or its backend cannot do what was asked."""
+
+    exit_code = ExitCode.JOB
+
+
+class SpecError(JobError):
+    """A job spec, or a change of one, is not valid; names file and line where there is a file."""
+
+    exit_code = ExitCode.USAGE
+
+
+class VersionNotFoundError(JobError):
+    """No such job, or no such version of it."""
+
+
+class VersionDamagedError(JobError):
+    """A file of the version store does not hold what it should."""
