@@ -8,10 +8,10 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from facejobs.storage.errors import CorruptError, DownloadError, NotFoundError, StorageError
+from facejobs.storage.errors import CorruptError, DownloadError, NotFoundError
 from facejobs.storage.manifest import unsafe_name
 from facejobs.storage.store import ObjectStore
 
@@ -102,7 +102,8 @@ def fetch_state(store: ObjectStore, output: Path) -> int | None:
             (output / BEST).unlink(missing_ok=True)
         return step
     raise DownloadError(
-        f"no checkpoint in {store.url_of(CHECKPOINTS)} can be used; restore one, or remove them all to train from the start"
+        f"no checkpoint in {store.url_of(CHECKPOINTS)} can be used; restore one, "
+        "or remove them all to train from the start"
     )
 
 
@@ -155,11 +156,11 @@ def _fetch_checkpoint(store: ObjectStore, key: str, output: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def send_checkpoint(folder: Path, store: ObjectStore, before_manifest: Iterable[Path] = ()) -> None:
+def send_checkpoint(folder: Path, store: ObjectStore, before_manifest: Callable[[], None]) -> None:
     """Upload one whole checkpoint folder, its manifest last; does nothing if it is there already.
 
-    `before_manifest` are files of the run's folder (the metrics journal) that must not be older there than the
-    checkpoint. Raises CorruptError if the folder is not what its manifest says, and StorageError as the store does.
+    `before_manifest` is called when all else has arrived: it sends the metrics journal, which must not be older there
+    than the checkpoint. Raises CorruptError if the folder is not what its manifest says, and what the store raises.
     """
     key = f"{CHECKPOINTS}/{folder.name}"
     manifest = (folder / CHECKPOINT_MANIFEST).read_bytes()
@@ -175,8 +176,7 @@ def send_checkpoint(folder: Path, store: ObjectStore, before_manifest: Iterable[
         digest = store.upload(folder / name, f"{key}/{name}")
         if (digest.size, digest.sha256) != expected:
             raise CorruptError(f"{folder / name} does not match {CHECKPOINT_MANIFEST}: it was changed")
-    for path in before_manifest:
-        store.upload(path, path.name)
+    before_manifest()
     store.write(f"{key}/{CHECKPOINT_MANIFEST}", manifest)
 
 
