@@ -49,7 +49,7 @@ def parse_pair_scores(name: str, data: bytes) -> PairScores | None:
         document = json.loads(data)
         if document["format"] != _FORMAT or not isinstance(document["protocol"], str):
             return None
-        pairs = document["pairs"]
+        pairs = int(document["pairs"])
         distance = np.array(document["distance"], np.float64)
         same, correct = _flags(document["same"]), document["correct"]
         decided = None if correct is None else _flags(correct)

@@ -1,0 +1,72 @@
+"""Compares versions: each of them with the first."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from facejobs.jobs.comparison.changes import ABSENT, Change, all_facts, changes, differing
+from facejobs.jobs.comparison.metric_rows import MetricRow, metric_rows
+from facejobs.jobs.comparison.run import Fact, Run
+from facejobs.jobs.comparison.significance import PairedBootstrap, paired_bootstrap
+from facejobs.jobs.comparison.verdict import Evidence, Verdict, judge
+
+FindGroup = Callable[[Run], Sequence[Run]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One version against the first."""
+
+    first: str
+    other: str
+    changed: tuple[Change, ...]
+    bootstraps: tuple[PairedBootstrap, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that tables and reports show. `facts` are those that differ in any version, with all values."""
+
+    runs: tuple[Run, ...]
+    facts: dict[Fact, tuple[Any, ...]]
+    rows: tuple[MetricRow, ...]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def notes(self) -> list[str]:
+        """What could not be read or is not complete, version by version."""
+        notes = []
+        for run in self.runs:
+            if not run.finished:
+                notes.append(f"{run.version} is {run.state}: it is compared with what it has so far.")
+            if count := run.history.unreadable_lines:
+                notes.append(f"{run.version}: {count} line{'s' if count > 1 else ''} of metrics.jsonl cannot be read.")
+            notes += [f"{run.version}: {note}" for note in run.notes]
+        return notes
+
+
+def compare(runs: Sequence[Run], seed_group: FindGroup = lambda run: [run]) -> Comparison:
+    """Compare every run with the first of at least two.
+
+    `seed_group` gives the finished versions that share everything but the seed with a run, the run included.
+    """
+    first = runs[0]
+    changed = [changes(first, run) for run in runs]
+    rows = metric_rows(runs, changed, [seed_group(run) for run in runs])
+    pairs = [_pair(first, run, position, changed[position], rows) for position, run in enumerate(runs) if position]
+    return Comparison(tuple(runs), _facts(runs), tuple(rows), tuple(pairs))
+
+
+def _pair(first: Run, other: Run, position: int, changed: Sequence[Change], rows: Sequence[MetricRow]) -> Pair:
+    common = [protocol for protocol in first.scores if protocol in other.scores]
+    tried = [paired_bootstrap(first.scores[protocol], other.scores[protocol]) for protocol in common]
+    bootstraps = tuple(result for result in tried if result is not None)
+    verdict = judge(Evidence(first, other, position, changed, rows, bootstraps))
+    return Pair(first.version, other.version, tuple(changed), bootstraps, verdict)
+
+
+def _facts(runs: Sequence[Run]) -> dict[Fact, tuple[Any, ...]]:
+    values = all_facts(runs)
+    names = dict.fromkeys(fact for other in values[1:] for fact in differing(values[0], other))
+    return {fact: tuple(each.get(fact, ABSENT) for each in values) for fact in names}
