@@ -1,14 +1,19 @@
-"""A small set of drawn faces, and training as users start it."""
+"""A small set of drawn faces, training as users start it, and an S3 server."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from facejobs.data.synthetic.dataset import SyntheticCounts, write_synthetic
+
+# Test folders are no packages, so what tests here share is found by its folder.
+sys.path.insert(0, str(Path(__file__).parent))
+from flaky_proxy import FlakyProxy
+from seaweedfs import SeaweedFS
 
 SMALL = SyntheticCounts(
     identities=6, images=8, verification_identities=20, verification_images=3, pairs=40, photographs=1
@@ -38,3 +43,21 @@ def facejobs_command() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A running S3 server; whoever kills it starts it again."""
+    server = SeaweedFS(tmp_path_factory.mktemp("weed"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def flaky_proxy(seaweedfs: SeaweedFS) -> Iterator[FlakyProxy]:
+    """A proxy before the S3 server, told by a test which requests to spoil."""
+    with FlakyProxy(seaweedfs.endpoint) as proxy:
+        yield proxy

@@ -1,5 +1,6 @@
 """The one interface of every store: objects by key below a root, which is a bucket's folder or a directory."""
 
+import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -40,7 +41,7 @@ class ObjectStore(ABC):
         """Every object in the folder `prefix`, recursively, ascending by key; unfinished files are left out."""
 
     @abstractmethod
-    def folders(self, prefix: str = "") -> list[str]:
+    def folders(self, prefix: str = "") -> builtins.list[str]:
         """Names of the immediate subfolders of the folder `prefix`, ascending."""
 
     @abstractmethod
