@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Self
 
-from facejobs.storage.errors import CorruptError
+from facejobs.storage.errors import CorruptError, StorageError
+from facejobs.storage.keys import check_key
 
 MANIFEST = "outputs.json"
 
@@ -56,15 +57,13 @@ class Manifest:
 
 
 def unsafe_name(name: str) -> str | None:
-    """Why a file of this relative name must not be created below a folder, in words; None if it may be."""
-    if not name or name.startswith("/") or _DRIVE.match(name):
-        return "is not a relative name"
-    if "\\" in name or "\0" in name:
-        return "holds a backslash or a NUL"
-    if not name.isascii() and not _encodable(name):
-        return "is not valid Unicode"
-    if any(part in ("", ".", "..") for part in name.split("/")):
-        return "has an empty part, '.' or '..'"
+    """A sentence that says why no file of this relative name may be made below a folder; None if it may."""
+    if _DRIVE.match(name):
+        return f"unsafe name: {name!r} begins with a drive letter"
+    try:
+        check_key(name, "unsafe name")
+    except StorageError as error:
+        return str(error)
     return None
 
 
@@ -101,9 +100,9 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _entry(name: str, value: object) -> ManifestEntry:
-    reason = unsafe_name(name)
-    if reason:
-        raise _FaultError(f"the name {name!r:.200} {reason}")
+    fault = unsafe_name(name)
+    if fault:
+        raise _FaultError(fault)
     _require_keys(value, {"size", "sha256"}, repr(name))
     assert isinstance(value, dict)
     size, sha256 = value["size"], value["sha256"]
@@ -124,11 +123,3 @@ def _refuse_files_that_are_folders(files: Mapping[str, object]) -> None:
         for parent in PurePosixPath(name).parents:
             if str(parent) in files:
                 raise _FaultError(f"{str(parent)!r} is both a file and the folder of {name!r}")
-
-
-def _encodable(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
