@@ -76,7 +76,11 @@ def _silence(status: Status, store: ObjectStore) -> float:
     except FacejobsError:
         # A store that does not answer says nothing about the task.
         return 0.0
-    return time.time() - max(signs) if signs else 0.0
+    if not signs:
+        # Claimed, and not submitted yet: the number was written a moment ago, or by a process that died since.
+        claimed = store.stat("version.json")
+        signs = [claimed.modified.timestamp()] if claimed else [time.time()]
+    return time.time() - max(signs)
 
 
 def _boot_id() -> str:

@@ -1,0 +1,154 @@
+"""What the local backend makes of a job spec: command, environment, and what it can and cannot do."""
+
+import hashlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from facejobs.jobs.backends.base import HIDDEN, Plan
+from facejobs.jobs.backends.slots import gpu_count, state_folder
+from facejobs.jobs.errors import JobError
+from facejobs.jobs.spec import JobSpec
+from facejobs.jobs.version_record import version_name
+from facejobs.storage import environment as names
+from facejobs.storage.url import is_remote, join_url
+
+_RUN_TRAIN = Path(__file__).resolve().parents[4] / "run_train.sh"
+# In a directory an upload is a copy, so logs and metrics can be there sooner than over a network.
+_COPY_EVERY = 2.0
+# Variables of the contract that describe the task from which a job is submitted, not the job.
+_NOT_INHERITED = frozenset(
+    {
+        names.JOB_ID,
+        names.TASK_INDEX,
+        names.TASK_NUMBER,
+        names.TASK_HOSTS,
+        names.APP_URL,
+        names.DATA_URL,
+        names.TRAIN_URL,
+        names.LOG_URL,
+        names.WORK,
+        names.INPUTS,
+        names.VERSION_URL,
+        names.OUTPUT_URL,
+        names.SECRETS,
+        names.ATTEMPT,
+        names.ATTEMPTS,
+        names.TIME_LIMIT,
+    }
+)
+
+
+def work_folder(url: str) -> Path:
+    """The work folder of the version at `url` on this machine; stores of one name on two servers are told apart."""
+    root, _, rest = url.rpartition("/jobs/")
+    endpoint = os.environ.get(names.S3_ENDPOINT, "") if is_remote(url) else ""
+    digest = hashlib.sha256(f"{endpoint}\n{root}".encode()).hexdigest()[:12]
+    return state_folder() / "work" / digest / rest
+
+
+def store_url(url: str) -> str:
+    """The URL of a version folder as any process here understands it: relative paths made absolute."""
+    return url if is_remote(url) else str(Path(url).resolve())
+
+
+def make_plan(spec: JobSpec, url: str | None) -> Plan:
+    """The plan of a spec; without a version's `url`, of the next version in a store that is not named yet."""
+    known = store_url(url) if url else f"STORE/jobs/{spec.name}/{version_name(1)}"
+    work = work_folder(known)
+    inputs = {
+        name: str(work / "inputs" / name) if is_remote(place) else str(Path(place).absolute())
+        for name, place in spec.inputs.items()
+    }
+    output = {spec.output: str(work / "output")}
+    command = [*_boot_command(), *spec.command_line(inputs, output)]
+    honoured, emulated, impossible = _judge(spec)
+    return Plan(
+        backend="local",
+        command=command,
+        environment={**_contract(spec, known, work), **dict.fromkeys(spec.secrets, HIDDEN)},
+        folder=work,
+        honoured=honoured,
+        emulated=emulated,
+        impossible=impossible,
+    )
+
+
+def _boot_command() -> list[str]:
+    """run_train.sh where facejobs runs from its repository, and what that script starts elsewhere."""
+    return ["bash", str(_RUN_TRAIN)] if _RUN_TRAIN.is_file() else [sys.executable, "-m", "facejobs.jobs.boot"]
+
+
+def _contract(spec: JobSpec, url: str, work: Path) -> dict[str, str]:
+    job, version = url.split("/")[-2:]
+    variables = {
+        **spec.environment,
+        names.JOB_ID: f"{job}-{version}",
+        names.TASK_INDEX: "0",
+        names.TASK_NUMBER: "1",
+        names.TASK_HOSTS: socket.gethostname(),
+        names.TRAIN_URL: url,
+        names.LOG_URL: join_url(url, "logs"),
+        names.VERSION_URL: url,
+        names.WORK: str(work),
+        names.INPUTS: json.dumps(spec.inputs),
+        names.SECRETS: ",".join(spec.secrets),
+        names.PYTHON: sys.executable,
+        # Where tasks keep their log: two jobs of this machine must not share one.
+        "TMPDIR": str(work / "tmp"),
+    }
+    if spec.inputs:
+        variables[names.DATA_URL] = spec.inputs.get("data") or next(iter(spec.inputs.values()))
+    if spec.output_url:
+        variables[names.OUTPUT_URL] = spec.output_url
+    if spec.time_limit is not None:
+        variables[names.TIME_LIMIT] = str(spec.time_limit)
+    if not is_remote(url) and names.UPLOAD_EVERY not in {**os.environ, **spec.environment}:
+        variables[names.UPLOAD_EVERY] = f"{_COPY_EVERY:g}"
+    return variables
+
+
+def _judge(spec: JobSpec) -> tuple[list[str], list[str], list[str]]:
+    """What of the spec is done as asked, what in another way, and what not at all."""
+    resources = spec.resources
+    honoured = ["command", "inputs", "outputs", "parameters", "environment", "secrets"]
+    emulated: list[str] = []
+    impossible: list[str] = []
+    if spec.retries:
+        honoured.append(f"retries: {spec.retries}, each from the last checkpoint")
+    if spec.time_limit is not None:
+        honoured.append(f"time_limit: {spec.time_limit} s an attempt, then SIGTERM and {_grace()} s to save")
+    if spec.image:
+        emulated.append(f"image: {spec.image} is recorded; the job runs with what is installed on this machine")
+    if resources.gpus:
+        there = gpu_count()
+        if resources.gpus > there:
+            impossible.append(f"resources.gpus: {resources.gpus} are asked for, this machine has {there}")
+        else:
+            honoured.append(f"resources.gpus: waits for {resources.gpus} of {there}, named by CUDA_VISIBLE_DEVICES")
+    else:
+        honoured.append("resources.gpus: none, waits for a slot")
+    for name in ("gpu_type", "cpus", "memory"):
+        value = getattr(resources, name)
+        if value is not None:
+            emulated.append(f"resources.{name}: {value} is recorded; this machine is as it is and nothing is limited")
+    if resources.nodes > 1:
+        impossible.append(f"resources.nodes: {resources.nodes}; the local backend is one machine")
+    return honoured, emulated, impossible
+
+
+def _grace() -> str:
+    return os.environ.get(names.GRACE, "60")
+
+
+def inherited(spec: JobSpec, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment a job's processes start from; JobError if a variable named in `secrets` is not set."""
+    missing = [name for name in spec.secrets if not environment.get(name)]
+    if missing:
+        raise JobError(
+            f"the job needs the secret {missing[0]}: set that variable in the environment, then submit or resume again"
+        )
+    return {name: value for name, value in environment.items() if name not in _NOT_INHERITED}

@@ -1,0 +1,196 @@
+"""The process that answers for one job on this machine: waits for its turn, runs run_train.sh, tries again.
+
+Started by `local.py` in a session of its own; its order comes on stdin, and without one it ends at once, so that a
+submit that was killed half-way leaves nothing behind.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+from facejobs.errors import ExitCode, FacejobsError
+from facejobs.jobs.backends.processes import kill_processes_of
+from facejobs.jobs.backends.slots import Held, Pool, QueueLeftError, gpu_count, slot_count
+from facejobs.jobs.boot.heartbeat import Heartbeat
+from facejobs.jobs.status import State, Status, read_status, record
+from facejobs.storage import environment as names
+from facejobs.storage.errors import StorageError
+from facejobs.storage.opening import open_store
+
+log = logging.getLogger(__name__)
+
+# How long a store may be away before the end of a job can no longer be recorded in it.
+_RECORD_SECONDS = 3600.0
+_POLL_SECONDS = 0.2
+# What a finished job needs no more: its output is in the store, proven.
+_DISPOSABLE = ("output", "inputs", "app", "tmp", ".uploading")
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that a supervisor must know; it holds no secret, those come with the environment."""
+
+    url: str
+    work: str
+    folder: str
+    command: list[str]
+    environment: dict[str, str]
+    gpus: int
+    attempt: int
+    attempts: int
+
+    def to_json(self) -> str:
+        """As one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+class Supervisor:
+    """Runs one order to its end."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._version = open_store(order.url)
+        self._work = Path(order.work)
+        self._stop = False
+        self._kill = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        """Queue, run, try again; whatever happens, the version's state says how it ended."""
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGUSR1, self._on_kill)
+        Heartbeat(self._version).start()
+        try:
+            with self._queue() as held:
+                for attempt in range(self._order.attempt, self._order.attempts + 1):
+                    code = self._attempt(attempt, held)
+                    status = self._settle(attempt, code)
+                    if status.state.ended:
+                        break
+        except QueueLeftError:
+            self._record(State.STOPPED, "stopped while it was waiting for its turn", ExitCode.STOPPED)
+        except (FacejobsError, OSError) as error:
+            log.exception("the job could not be run")
+            self._record(State.FAILED, f"it could not be run: {error}", ExitCode.JOB)
+
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def _on_kill(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop = self._kill = True
+
+    def _queue(self) -> Held:
+        gpus = self._order.gpus
+        pool = Pool("GPUs", gpu_count()) if gpus else Pool("slots", slot_count())
+
+        def tell(before: int) -> None:
+            log.info("waiting for %d %s; %d jobs before this one", gpus or 1, "GPUs" if gpus else "slot", before)
+
+        return pool.wait(gpus or 1, lambda: self._stop, tell)
+
+    def _attempt(self, attempt: int, held: Held) -> int:
+        """One run of run_train.sh; returns its exit code, negative if a signal ended it."""
+        log.info("attempt %d of %d", attempt, self._order.attempts)
+        gpus = ",".join(map(str, held.numbers)) if self._order.gpus else ""
+        environment = {
+            **os.environ,
+            **self._order.environment,
+            names.ATTEMPT: str(attempt),
+            names.ATTEMPTS: str(self._order.attempts),
+            "CUDA_VISIBLE_DEVICES": gpus,
+        }
+        if self._stop:
+            raise QueueLeftError
+        (self._work / "tmp").mkdir(parents=True, exist_ok=True)
+        self._process = subprocess.Popen(
+            self._order.command,
+            cwd=self._order.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            # The slot or the GPUs stay taken while the task lives, even if this process dies.
+            pass_fds=held.files,
+        )
+        if self._stop:
+            self._process.send_signal(signal.SIGTERM)
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(_POLL_SECONDS)
+                break
+            if self._kill:
+                kill_processes_of(self._work)
+        leftover = kill_processes_of(self._work)
+        if leftover:
+            log.warning("%d processes of the job were left over and were killed", leftover)
+        log.info("run_train.sh ended with %d", code)
+        return code
+
+    def _settle(self, attempt: int, code: int) -> Status:
+        """See that the state tells how the attempt ended, also where the task died before it could write it."""
+        status = self._read_status()
+        how = f"run_train.sh was ended by signal {-code}" if code < 0 else f"run_train.sh ended with exit code {code}"
+        exit_code = code if code >= 0 else 128 - code
+        if status.state is State.COMPLETED:
+            for name in _DISPOSABLE:
+                shutil.rmtree(self._work / name, ignore_errors=True)
+        elif not status.state.ended and self._stop:
+            status = self._record(State.STOPPED, "killed on request" if self._kill else how, exit_code)
+        elif not status.state.ended and attempt >= self._order.attempts:
+            status = self._record(State.FAILED, how, exit_code)
+        elif status.state is State.RUNNING:
+            tried = f"attempt {attempt} of {self._order.attempts}: {how}; it is tried again"
+            status = self._record(State.PENDING, tried, exit_code)
+        return status
+
+    def _read_status(self) -> Status:
+        return self._insist(lambda: read_status(self._version))
+
+    def _record(self, state: State, reason: str, code: int) -> Status:
+        log.info("%s: %s", state, reason)
+        return self._insist(lambda: record(self._version, state, reason, int(code)))
+
+    def _insist(self, action: Callable[[], Status]) -> Status:
+        """Do it as soon as the store answers."""
+        deadline = time.monotonic() + _RECORD_SECONDS
+        wait = 1.0
+        while True:
+            try:
+                return action()
+            except (StorageError, OSError) as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("the store does not answer, trying again in %g s: %s", wait, error)
+            time.sleep(wait)
+            wait = min(60.0, 2 * wait)
+
+
+def main() -> None:
+    """Take the order from stdin and carry it out."""
+    text = sys.stdin.readline()
+    if not text:
+        return
+    logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr, level=logging.INFO)
+    Supervisor(Order.from_json(text)).run()
+
+
+if __name__ == "__main__":
+    main()
