@@ -1,0 +1,73 @@
+"""`version.json`: what a version is. Written once, when its number is claimed, and never changed."""
+
+import re
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+
+from facejobs.jobs.code_facts import CodeFacts
+from facejobs.jobs.environment_facts import EnvironmentFacts
+from facejobs.jobs.errors import VersionDamagedError
+from facejobs.jobs.fingerprint import DataFingerprint
+from facejobs.jobs.spec import JobSpec
+
+RECORD = "version.json"
+_NAME = re.compile(r"V(\d{4,9})", re.ASCII)
+
+
+def version_name(number: int) -> str:
+    """`V0007` for 7; more digits from 10,000 on."""
+    return f"V{number:04d}"
+
+
+def version_number(name: str) -> int | None:
+    """7 for `V0007`; None if the text is not such a name as `version_name` writes."""
+    match = _NAME.fullmatch(name)
+    number = int(match[1]) if match else 0
+    return number if number > 0 and version_name(number) == name else None
+
+
+class VersionRecord(BaseModel):
+    """Everything that is known about a version before it runs."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    format: Literal[1] = 1
+    job: str
+    version: str = Field(pattern=_NAME.pattern)
+    spec: JobSpec = Field(description="as submitted, with absolute paths and changes by -p, -i and -e applied")
+    parent: str | None = Field(None, description="the version it was modified from")
+    created: AwareDatetime
+    by: str = Field(description="user@host")
+    backend: str = "local"
+    image_digest: str | None = Field(None, description="sha256:… of the image, where one is used and known")
+    code: CodeFacts
+    environment: EnvironmentFacts
+    data: dict[str, DataFingerprint] = Field(default_factory=dict, description="by the name of the input")
+
+
+class Tombstone(BaseModel):
+    """What is left in `version.json` of a deleted version, so that nobody ever gets its number again."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    format: Literal[1] = 1
+    job: str
+    version: str
+    deleted: AwareDatetime
+    by: str
+
+
+def parse_record(data: bytes, url: str) -> VersionRecord | Tombstone:
+    """The content of a `version.json`; VersionDamagedError naming `url` and the field that is wrong."""
+    try:
+        value = from_json(data)
+        model = Tombstone if isinstance(value, dict) and "deleted" in value else VersionRecord
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the text"
+        raise VersionDamagedError(f"{url} is damaged, or of a newer facejobs: {field}: {first['msg']}") from None
+    except ValueError as error:
+        raise VersionDamagedError(f"{url} is damaged: {error}") from None
