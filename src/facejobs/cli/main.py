@@ -12,7 +12,7 @@ import sys
 import typer
 
 from facejobs import __version__
-from facejobs.cli import data, evaluate, train
+from facejobs.cli import data, evaluate, jobs_run, storage, train
 from facejobs.errors import ExitCode, FacejobsError
 
 # What a shell reports for a process that SIGPIPE ended: its reader went away, as in `facejobs … | head`.
@@ -35,6 +35,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(storage.app, name="storage")
+app.add_typer(jobs_run.app)
 
 
 def _print_version(wanted: bool) -> None:

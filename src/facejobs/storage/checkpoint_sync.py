@@ -156,8 +156,8 @@ def _fetch_checkpoint(store: ObjectStore, key: str, output: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def send_checkpoint(folder: Path, store: ObjectStore, before_manifest: Callable[[], None]) -> None:
-    """Upload one whole checkpoint folder, its manifest last; does nothing if it is there already.
+def send_checkpoint(folder: Path, store: ObjectStore, before_manifest: Callable[[], None]) -> bool:
+    """Upload one whole checkpoint folder, its manifest last; returns False if it was there already.
 
     `before_manifest` is called when all else has arrived: it sends the metrics journal, which must not be older there
     than the checkpoint. Raises CorruptError if the folder is not what its manifest says, and what the store raises.
@@ -167,7 +167,7 @@ def send_checkpoint(folder: Path, store: ObjectStore, before_manifest: Callable[
     contents = read_contents(manifest, str(folder / CHECKPOINT_MANIFEST))
     try:
         if store.read(f"{key}/{CHECKPOINT_MANIFEST}") == manifest:
-            return
+            return False
         # Another checkpoint of that step: it must not look whole while its files are replaced.
         store.delete([f"{key}/{CHECKPOINT_MANIFEST}"])
     except NotFoundError:
@@ -178,6 +178,7 @@ def send_checkpoint(folder: Path, store: ObjectStore, before_manifest: Callable[
             raise CorruptError(f"{folder / name} does not match {CHECKPOINT_MANIFEST}: it was changed")
     before_manifest()
     store.write(f"{key}/{CHECKPOINT_MANIFEST}", manifest)
+    return True
 
 
 def remove_checkpoints(store: ObjectStore, keep: Iterable[int]) -> None:

@@ -61,13 +61,14 @@ def _fetch(what: str, url: str, target: Path) -> None:
         store = open_store(url)
         if next(store.list(), None) is not None:
             fetched = download_folder(store, target, progress=False)
-            log.info("%s: %d files, %d bytes", what, len(fetched.files), sum(f.size for f in fetched.files.values()))
+            size = sum(entry.size for entry in fetched.files.values())
+            log.info("%s is here: files %d, bytes %d", what, len(fetched.files), size)
             return
         folder, _, name = url.rstrip("/").rpartition("/")
         if not folder or folder.endswith("/"):
             raise NotFoundError(f"{url} is empty")
         digest = open_store(folder).download(name, target)
-        log.info("%s: 1 file, %d bytes", what, digest.size)
+        log.info("%s is here: bytes %d", what, digest.size)
     except NotFoundError as error:
         raise DownloadError(f"{what} could not be fetched: there is nothing at {url} ({error})") from None
     except (StorageError, OSError) as error:
@@ -134,7 +135,7 @@ def _upload(source: Path, store: ObjectStore, include: Callable[[str], bool]) ->
     def upload() -> None:
         manifest = upload_folder(source, store, include=include, verify="read_back", progress=False)
         total = sum(entry.size for entry in manifest.files.values())
-        log.info("%d files, %d bytes arrived in %s and were read back", len(manifest.files), total, store.url)
+        log.info("arrived in %s and read back: files %d, bytes %d", store.url, len(manifest.files), total)
 
     _try(store.url, upload)
 

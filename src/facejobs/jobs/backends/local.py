@@ -169,7 +169,11 @@ def _answerable(version: VersionFolder, status: Status) -> ProcessFacts:
         if process is not None and on_this_machine(process) and is_alive(process):
             return process
     hosts = sorted({process.host for process in (status.supervisor, status.task) if process is not None})
-    where = f"it runs on {', '.join(hosts)}; stop it there" if hosts else f"it was never started; facejobs resume {_named(version)} starts it"
+    where = (
+        f"it runs on {', '.join(hosts)}; stop it there"
+        if hosts
+        else f"it was never started; facejobs resume {_named(version)} starts it"
+    )
     raise JobError(f"{_named(version)} does not run on this machine: {where}")
 
 

@@ -62,7 +62,12 @@ class Task:
             if self._log_store is not None:
                 growing_log = GrowingFile(task_log.path, self._log_store, self._log_key, self._staging)
                 self._continue_log(task_log)
-            outcome = self._steps(stop, task_log, growing_log)
+            try:
+                outcome = self._steps(stop, task_log, growing_log)
+            except Exception as error:
+                # A bug must not leave the version RUNNING, nor its traceback out of the log.
+                log.exception("an error that facejobs did not foresee")
+                outcome = Outcome(ExitCode.INTERNAL, State.FAILED, f"an unforeseen error: {error!r}")
             return self._finish(outcome, growing_log)
 
     def _open_log(self) -> TaskLog:
@@ -103,9 +108,7 @@ class Task:
         except (FacejobsError, OSError) as error:
             log.error("error: %s", error)
             return Outcome(ExitCode.DOWNLOAD_FAILED, State.FAILED, f"download failed: {error}")
-        outcome = self._run_and_upload(stop, task_log, growing_log)
-        shutil.rmtree(self._staging, ignore_errors=True)
-        return outcome
+        return self._run_and_upload(stop, task_log, growing_log)
 
     def _run_and_upload(self, stop: StopRequest, task_log: TaskLog, growing_log: GrowingFile | None) -> Outcome:
         environment = self._environment
@@ -182,4 +185,5 @@ class Task:
                 log.error("error: the log did not arrive: %s", error)
                 if outcome.state is State.COMPLETED:
                     outcome = Outcome(ExitCode.UPLOAD_FAILED, State.FAILED, f"upload failed: the log: {error}")
+        shutil.rmtree(self._staging, ignore_errors=True)
         return self._state.ended(outcome)

@@ -121,21 +121,21 @@ class CheckpointUploads:
             self._parameters = True
 
     def _send(self, step: int, folder: Path) -> bool:
-        """Upload one checkpoint from links to its files, which its rotation cannot take away."""
+        """Upload one checkpoint from links to its files, which its rotation cannot take away; returns whether it is new."""
         linked = self._staging / folder.name
         shutil.rmtree(linked, ignore_errors=True)
         linked.mkdir(parents=True)
         try:
-            for path in sorted(folder.iterdir()):
+            for path in sorted(path for path in folder.iterdir() if path.is_file()):
                 os.link(path, linked / path.name)
-            send_checkpoint(linked, self._store, self._journal)
+            new = send_checkpoint(linked, self._store, self._journal)
         except FileNotFoundError:
             # Rotated away before all of its files were linked.
             return False
         finally:
             shutil.rmtree(linked, ignore_errors=True)
         self._sent.add(step)
-        return True
+        return new
 
     def _send_best(self) -> bool:
         """Upload best.json if it names a checkpoint that is there; returns whether it is new."""
