@@ -27,12 +27,12 @@ class LocalStore(ObjectStore):
         self._root = Path(os.path.abspath(root))  # noqa: PTH100 (resolve() would follow links that the user chose)
         self.url = str(self._root)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", recursive: bool = True) -> Iterator[ObjectInfo]:
         """Every file below the folder `prefix`; see ObjectStore."""
         folder = self._path(prefix) if prefix else self._root
         found = []
         for parent, folders, names in os.walk(folder, onerror=_unreadable):
-            folders[:] = [name for name in folders if not is_temporary(name)]
+            folders[:] = [name for name in folders if recursive and not is_temporary(name)]
             found += [f"{parent}/{name}" for name in names if not is_temporary(name)]
         start = len(self.url.rstrip("/")) + 1
         for key in sorted(path[start:] for path in found):

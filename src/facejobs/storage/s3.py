@@ -37,16 +37,16 @@ class S3Store(ObjectStore):
         self._client = connection.client
         self._place = place
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", recursive: bool = True) -> Iterator[ObjectInfo]:
         """Every object in the folder `prefix`; see ObjectStore.
 
         Servers that keep objects in a tree list `a/b` before `a-b`, so the listing is fetched wholly and sorted.
         """
-        yield from sorted(self._entries(prefix))
+        yield from sorted(self._entries(prefix, "" if recursive else "/"))
 
-    def _entries(self, prefix: str) -> Iterator[ObjectInfo]:
+    def _entries(self, prefix: str, delimiter: str) -> Iterator[ObjectInfo]:
         root = len(self._place.key) + 1 if self._place.key else 0
-        for page in self._pages(prefix):
+        for page in self._pages(prefix, delimiter):
             for entry in page.get("Contents", ()):
                 key = entry["Key"][root:]
                 # Consoles make an empty object whose name ends in a slash for every folder.
@@ -56,7 +56,7 @@ class S3Store(ObjectStore):
 
     def folders(self, prefix: str = "") -> builtins.list[str]:
         """Names of the immediate subfolders; see ObjectStore."""
-        pages = self._pages(prefix, Delimiter="/")
+        pages = self._pages(prefix, "/")
         names = (
             entry["Prefix"].rstrip("/").rpartition("/")[2] for page in pages for entry in page.get("CommonPrefixes", ())
         )
@@ -170,14 +170,14 @@ class S3Store(ObjectStore):
     def _call(self, request: Callable[[], T], key: str) -> T:
         return self._connection.call(request, self.url_of(key))
 
-    def _pages(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, prefix: str, delimiter: str) -> Iterator[dict[str, Any]]:
         """The pages of a listing, by version 1: servers that do not know version 2 would stop at a thousand."""
         prefix = prefix.strip("/")
         folder = self._key(prefix) if prefix else self._place.key
-        options = {**options, "Prefix": f"{folder}/" if folder else ""}
+        options = {"Bucket": self._place.bucket, "Prefix": f"{folder}/" if folder else "", "Delimiter": delimiter}
         marker = ""
         while True:
-            request = partial(self._client.list_objects, Bucket=self._place.bucket, Marker=marker, **options)
+            request = partial(self._client.list_objects, Marker=marker, **options)
             page = self._connection.call(request, join_url(self.url, prefix))
             yield page
             if not page.get("IsTruncated"):

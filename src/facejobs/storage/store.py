@@ -37,8 +37,8 @@ class ObjectStore(ABC):
     url: str
 
     @abstractmethod
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Every object in the folder `prefix`, recursively, ascending by key; unfinished files are left out."""
+    def list(self, prefix: str = "", recursive: bool = True) -> Iterator[ObjectInfo]:
+        """Every object in the folder `prefix` (and below it), ascending by key; unfinished files are left out."""
 
     @abstractmethod
     def folders(self, prefix: str = "") -> builtins.list[str]:
