@@ -7,6 +7,7 @@ if [ "$#" -lt 2 ]; then
 usage: sh run_face_recognition_train.sh data_path model_output_path [--name value ...]
   data_path          folder with one .rec, its .idx and property (recognition_train_data)
   model_output_path  folder for checkpoints, the metrics journal and the model; the same command resumes a stopped run
+                     each path may be a local one, s3://bucket/folder or obs://bucket/folder
   --name value       training parameters: facejobs train recognition --help lists them;
                      without any, the recipe jobs/face-recognition.yaml is used
 USAGE
@@ -14,6 +15,10 @@ USAGE
 fi
 
 repository=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+# shellcheck source=jobs/boot_paths.sh
+. "$repository/jobs/boot_paths.sh"
+run_with_remote_paths 'data:in model:out' "$repository/jobs/${0##*/}" "$@"
+
 facejobs=$repository/.venv/bin/facejobs
 if [ ! -x "$facejobs" ]; then
     facejobs=$(command -v facejobs) || {
