@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from facejobs.jobs.comparison.run import SEED, Aspect, Fact, Run
@@ -44,8 +45,21 @@ def all_facts(runs: Sequence[Run]) -> list[dict[Fact, Any]]:
 
 
 def _facts(run: Run, parameters: Mapping[str, Any] | None) -> dict[Fact, Any]:
-    named = {Fact(Aspect.PARAMETER, name.replace("-", "_")): value for name, value in (parameters or {}).items()}
+    given = {name.replace("-", "_") for name in run.given}
+    named = {}
+    for name, value in (parameters or {}).items():
+        plain = name.replace("-", "_")
+        named[Fact(Aspect.PARAMETER, plain)] = value if plain in given else _without_folder(value)
     return {**named, **run.facts}
+
+
+def _without_folder(value: Any) -> Any:
+    """The names of files that a run found by itself: the folder of its inputs is another one in every run."""
+    if isinstance(value, list | tuple):
+        return [_without_folder(item) for item in value]
+    if isinstance(value, str) and value.startswith("/"):
+        return PurePosixPath(value).name
+    return value
 
 
 def changes(first: Run, other: Run) -> list[Change]:
@@ -61,9 +75,9 @@ def changes(first: Run, other: Run) -> list[Change]:
 
 
 def causes(found: Sequence[Change]) -> list[Change]:
-    """The changes that may explain a difference: not those that follow from others, nor the seed."""
-    chosen = [change for change in found if not change.follows and not is_seed(change.fact)]
-    return chosen or [change for change in found if not is_seed(change.fact)]
+    """The changes that may explain a difference: neither the machine's, nor the seed, nor what follows from others."""
+    able = [change for change in found if change.fact.aspect is not Aspect.MACHINE and not is_seed(change.fact)]
+    return [change for change in able if not change.follows] or able
 
 
 def is_seed(fact: Fact) -> bool:

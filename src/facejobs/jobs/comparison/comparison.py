@@ -34,6 +34,14 @@ class Comparison:
     pairs: tuple[Pair, ...]
 
     @property
+    def headline(self) -> str:
+        """The verdict in one sentence: the pair's own, or of several pairs the gist of each."""
+        if len(self.pairs) == 1:
+            return self.pairs[0].verdict.sentence
+        gists = "; ".join(f"{pair.other} {pair.verdict.gist}" for pair in self.pairs)
+        return f"Against {self.runs[0].version}: {gists}."
+
+    @property
     def notes(self) -> list[str]:
         """What could not be read or is not complete, version by version."""
         notes = []

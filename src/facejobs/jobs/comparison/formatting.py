@@ -33,7 +33,12 @@ def value_text(value: Any) -> str:
         return shortened(", ".join(f"{name}: {value_text(item)}" for name, item in value.items()))
     if isinstance(value, list | tuple):
         return shortened(",".join(value_text(item) for item in value))
-    return shortened(" ".join(str(value).split()))
+    return shortened(plain(str(value)))
+
+
+def plain(text: str) -> str:
+    """Text on one line, without control characters: it may be a stranger's, and a terminal would obey them."""
+    return "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))
 
 
 def shortened(text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from facejobs.jobs.comparison.changes import changes, is_seed
+from facejobs.jobs.comparison.changes import causes, changes, is_seed
 from facejobs.jobs.comparison.run import SEED, Run
 from facejobs.jobs.metric_history import MetricCurve
 
@@ -43,12 +43,9 @@ class SeedBand:
 
 
 def only_seed_differs(first: Run, other: Run) -> bool:
-    """Whether two versions share everything but the seed, and differ in that."""
-    return (
-        bool(found := changes(first, other))
-        and all(is_seed(change.fact) or change.follows for change in found)
-        and any(is_seed(change.fact) for change in found)
-    )
+    """Whether two versions share everything that may be a cause, but not the seed."""
+    found = changes(first, other)
+    return not causes(found) and any(is_seed(change.fact) for change in found)
 
 
 def seed_group(run: Run, others: Iterable[Run]) -> list[Run]:

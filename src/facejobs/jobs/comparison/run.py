@@ -23,6 +23,8 @@ class Aspect(StrEnum):
     IMAGE = "image"
     PACKAGE = "package"
     ENVIRONMENT = "environment"
+    # Shown, and no cause: it changes how fast a job goes and where, not what it computes.
+    MACHINE = "machine"
 
 
 class Fact(NamedTuple):
@@ -32,7 +34,7 @@ class Fact(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return self.name if self.aspect in (Aspect.PARAMETER, self.name) else f"{self.aspect} {self.name}"
+        return self.name if self.aspect in (Aspect.PARAMETER, self.name) else f"{self.aspect} {self.name}".strip()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from facejobs.jobs.comparison.changes import Change, causes, is_seed
 from facejobs.jobs.comparison.experiments import Experiment, another_seed, same_seed, separating
 from facejobs.jobs.comparison.formatting import listed, number, signed, value_text
 from facejobs.jobs.comparison.metric_rows import Cell, MetricRow
-from facejobs.jobs.comparison.run import Run
+from facejobs.jobs.comparison.run import Fact, Run
 from facejobs.jobs.comparison.significance import PairedBootstrap
 from facejobs.jobs.metric_history import Direction
 
@@ -34,8 +34,21 @@ class Verdict:
     sentence: str
     metric: str | None = None
     difference: float | None = None
+    causes: tuple[Fact, ...] = ()
     details: tuple[str, ...] = ()
     experiments: tuple[Experiment, ...] = ()
+
+    @property
+    def gist(self) -> str:
+        """The verdict in a few words, without the versions' names."""
+        told = str(self.judgement)
+        if self.judgement is Judgement.CREDITED:
+            told = f"credited to {self.causes[0]}"
+        elif self.judgement is Judgement.CONFOUNDED:
+            told = f"confounded by {listed([str(fact) for fact in self.causes])}"
+        if self.metric is None or self.difference is None:
+            return told
+        return f"{signed(self.difference)} in {self.metric}, {told}"
 
 
 @dataclass(frozen=True)
@@ -77,10 +90,14 @@ class Evidence:
     def causes(self) -> list[Change]:
         """What may have made the difference; the seed only if its effect is unknown."""
         found = causes(self.changed)
-        seed = [change for change in self.changed if is_seed(change.fact)]
-        if found and seed and not self._band_known:
-            return found + seed
+        if found and not self._band_known:
+            return found + [change for change in self.changed if is_seed(change.fact)]
         return found
+
+    @property
+    def seed_differs(self) -> bool:
+        """Whether the two versions have different seeds."""
+        return any(is_seed(change.fact) for change in self.changed)
 
     @property
     def _band_known(self) -> bool:
@@ -98,8 +115,8 @@ def judge(evidence: Evidence) -> Verdict:
     if waiting:
         text = listed([f"{run.version} is {run.state}{_at_step(run)}" for run in waiting])
         return _verdict(evidence, Judgement.UNFINISHED, f"Not judged: {text}. So far, {_movement(evidence)}.")
-    if not evidence.changed:
-        sentence = f"{names} differ in nothing that is recorded: {_movement(evidence)}."
+    if not evidence.causes and not evidence.seed_differs:
+        sentence = f"{names} differ in nothing that could change the result: {_movement(evidence)}."
         return _verdict(evidence, Judgement.UNCHANGED, sentence)
     return _judge_finished(evidence, names)
 
@@ -142,6 +159,7 @@ def _verdict(evidence: Evidence, judgement: Judgement, sentence: str) -> Verdict
         sentence=sentence[0].upper() + sentence[1:],
         metric=row.name if row else None,
         difference=evidence.cell(row).best_difference if row else None,
+        causes=tuple(change.fact for change in evidence.causes),
         details=tuple(_details(evidence, judgement)),
         experiments=tuple(_experiments(evidence)),
     )
