@@ -28,6 +28,8 @@ from facejobs.storage.url import join_url
 
 log = logging.getLogger(__name__)
 
+_STDOUT = 1
+
 
 class Task:
     """What `run_train.sh COMMAND ARGUMENT…` does; `run` returns its exit code."""
@@ -76,8 +78,7 @@ class Task:
             f"task {environment.task} of job {environment.job}, output {environment.train_url or environment.work}"
         )
         hidden = SecretFilter(secret_values(environment.secrets, self._variables))
-        sys.stdout.flush()
-        return TaskLog(environment.task_log, heading, hidden, sys.stdout.buffer)
+        return TaskLog(environment.task_log, heading, hidden, _STDOUT)
 
     def _continue_log(self, task_log: TaskLog) -> None:
         """On a machine that knows nothing of earlier attempts, begin with what they logged."""

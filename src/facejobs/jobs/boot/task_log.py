@@ -29,15 +29,15 @@ class SecretFilter:
 
 
 class TaskLog:
-    """Appends to `path` and to `stdout`, whole lines at a time; safe to use from several threads.
+    """Appends to `path` and to the open file `stdout`, whole lines at a time; safe to use from several threads.
 
     The file of another task is replaced: its first line, `heading`, tells whose it is.
     """
 
-    def __init__(self, path: Path, heading: str, secrets: SecretFilter, stdout: BinaryIO) -> None:
+    def __init__(self, path: Path, heading: str, secrets: SecretFilter, stdout: int) -> None:
         self.path = path
         self._secrets = secrets
-        self._stdout: BinaryIO | None = stdout
+        self._stdout: int | None = stdout
         self._lock = Lock()
         first = heading.encode() + b"\n"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,9 +64,8 @@ class TaskLog:
                 _write_all(self._file, data)
             if self._stdout is not None:
                 try:
-                    self._stdout.write(data)
-                    self._stdout.flush()
-                except (OSError, ValueError):
+                    _write_all(self._stdout, data)
+                except OSError:
                     self._stdout = None
 
     def pump(self, stream: BinaryIO) -> None:
