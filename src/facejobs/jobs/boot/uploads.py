@@ -121,7 +121,7 @@ class CheckpointUploads:
             self._parameters = True
 
     def _send(self, step: int, folder: Path) -> bool:
-        """Upload one checkpoint from links to its files, which its rotation cannot take away; returns whether it is new."""
+        """Upload one checkpoint, from links that its rotation cannot take away; returns whether it is new."""
         linked = self._staging / folder.name
         shutil.rmtree(linked, ignore_errors=True)
         linked.mkdir(parents=True)
