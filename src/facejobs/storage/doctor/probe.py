@@ -9,20 +9,23 @@ from facejobs.storage.errors import CorruptError, StorageError
 from facejobs.storage.store import ObjectStore
 
 _PROBE_BYTES = 65_536
-_MEMBERS = ("probe", "claim")
 
 
 @dataclass
 class Probe:
-    """An object of random bytes in a folder of its own, and what is done to it."""
+    """Two objects directly in the root, since some servers keep a folder when its last object goes."""
 
     store: ObjectStore
-    folder: str = field(default_factory=lambda: f"facejobs-doctor-{secrets.token_hex(6)}")
+    name: str = field(default_factory=lambda: f"facejobs-doctor-{secrets.token_hex(6)}")
     data: bytes = field(default_factory=lambda: os.urandom(_PROBE_BYTES))
 
     @property
     def _key(self) -> str:
-        return f"{self.folder}/probe"
+        return f"{self.name}-probe"
+
+    @property
+    def _claimed(self) -> str:
+        return f"{self.name}-claim"
 
     def _write(self) -> str:
         self.store.write(self._key, self.data)
@@ -47,10 +50,9 @@ class Probe:
         return f"{length} bytes from the middle"
 
     def _claim(self) -> str:
-        key = f"{self.folder}/claim"
-        first = self.store.write_if_absent(key, b"first")
-        second = self.store.write_if_absent(key, b"second")
-        if not first or second or self.store.read(key) != b"first":
+        first = self.store.write_if_absent(self._claimed, b"first")
+        second = self.store.write_if_absent(self._claimed, b"second")
+        if not first or second or self.store.read(self._claimed) != b"first":
             raise StorageError(
                 f"{self.store.url}: a second write that must be refused (If-None-Match: *) replaced the first; two "
                 "people could get the same version number: data may be kept there, a version store may not"
@@ -58,22 +60,24 @@ class Probe:
         return "a second write of the same name is refused"
 
     def _find(self) -> str:
-        found = {info.key: info.size for info in self.store.list(self.folder)}
-        if found.get(self._key) != _PROBE_BYTES:
+        found = self._listed().get(self._key)
+        if found != _PROBE_BYTES:
+            said = "is not listed" if found is None else f"is listed with {found} bytes, not {_PROBE_BYTES}"
             raise StorageError(
-                f"{self.store.url_of(self.folder)}: the object just written is not listed with its size (listed: "
-                f"{found}); uploads there cannot be verified"
+                f"{self.store.url_of(self._key)} was written and {said}: uploads there cannot be verified"
             )
         return "the object is listed with its size"
 
+    def _listed(self) -> dict[str, int]:
+        found = self.store.list(recursive=False)
+        return {info.key: info.size for info in found if info.key.startswith(self.name)}
+
     def remove(self) -> str:
         """Delete what was written, and see that it is gone."""
-        self.store.delete([f"{self.folder}/{name}" for name in _MEMBERS])
-        left = [info.key for info in self.store.list(self.folder)]
+        self.store.delete([self._key, self._claimed])
+        left = sorted(self._listed())
         if left:
-            raise StorageError(
-                f"{self.store.url_of(self.folder)}: still lists {', '.join(left)} after deleting; remove it"
-            )
+            raise StorageError(f"{self.store.url} still lists {', '.join(left)} after deleting; remove it by hand")
         return "nothing is left behind"
 
     def steps(self) -> list[Step]:
