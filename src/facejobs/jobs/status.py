@@ -116,7 +116,7 @@ def record(
 ) -> Status:
     """Append a transition now and return the new status; processes that are not given stay as they are.
 
-    Without `attempt` it is the one that was written last. Raises JobError when a COMPLETED version would leave that
+    Writing the state again that an attempt has only updates the processes. Without `attempt` it is the one that was written last. Raises JobError when a COMPLETED version would leave that
     state: its model is proven and others may build on it.
     """
     status = read_status(store)
@@ -129,8 +129,10 @@ def record(
         exit_code=exit_code,
         attempt=attempt or status.attempt,
     )
+    before = status.transitions
+    repeated = bool(before) and transition.model_copy(update={"time": before[-1].time}) == before[-1]
     changed = Status(
-        transitions=(*status.transitions, transition),
+        transitions=before if repeated else (*before, transition),
         supervisor=supervisor or status.supervisor,
         task=task or status.task,
     )

@@ -78,7 +78,7 @@ class VersionStore:
 
     def get(self, job: str, number: int) -> VersionFolder:
         """One version; VersionNotFoundError naming the versions there are."""
-        folder = self._folder(job, number)
+        folder = self.folder(job, number)
         try:
             folder.record  # noqa: B018
         except VersionNotFoundError as error:
@@ -97,7 +97,7 @@ class VersionStore:
         for _ in range(_CLAIM_ATTEMPTS):
             number += 1
             record = make_record(number)
-            folder = self._folder(job, number)
+            folder = self.folder(job, number)
             if folder.store.write_if_absent(RECORD, record.model_dump_json(indent=1).encode()):
                 folder.content = record
                 return folder
@@ -116,7 +116,7 @@ class VersionStore:
 
             return best_version(self, reference.job, reference.best)
         for number in reversed(self.versions(reference.job)):
-            folder = self._folder(reference.job, number)
+            folder = self.folder(reference.job, number)
             if folder.store.stat(RECORD) is not None:
                 return self.get(reference.job, number)
         raise VersionNotFoundError(self._what_there_is(reference.job))
@@ -125,7 +125,8 @@ class VersionStore:
         """The folder of one job, which holds those of its versions."""
         return self.store.below(f"jobs/{job}")
 
-    def _folder(self, job: str, number: int) -> VersionFolder:
+    def folder(self, job: str, number: int) -> VersionFolder:
+        """The folder of a number, whether there is such a version or not."""
         return VersionFolder(job, number, self.job_store(job).below(version_name(number)))
 
     def _numbers(self, job: str) -> list[int]:
@@ -135,7 +136,7 @@ class VersionStore:
     def _last_taken(self, job: str) -> int:
         """The highest number with a record; a claimer that died on a disk may have left an empty folder above it."""
         for number in reversed(self._numbers(job)):
-            if self._folder(job, number).store.stat(RECORD) is not None:
+            if self.folder(job, number).store.stat(RECORD) is not None:
                 return number
         return 0
 

@@ -1,0 +1,91 @@
+"""From a spec to a version: gathers what is to be known of it, claims a number, hands it to a backend."""
+
+import contextlib
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from facejobs.errors import FacejobsError
+from facejobs.jobs.backends.base import Backend
+from facejobs.jobs.code_facts import DIFF, gather_code
+from facejobs.jobs.environment_facts import gather_environment, submitter
+from facejobs.jobs.errors import JobError
+from facejobs.jobs.fingerprint import DataFingerprint, fingerprint_input
+from facejobs.jobs.spec import JobSpec
+from facejobs.jobs.status import State, record
+from facejobs.jobs.version_index import drop_stale_index
+from facejobs.jobs.version_record import VersionRecord, version_name
+from facejobs.jobs.versions import VersionFolder, VersionStore
+
+_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
+
+
+def submit(
+    spec: JobSpec,
+    store: VersionStore,
+    backend: Backend,
+    parent: str | None = None,
+    advance: Callable[[int, int], None] = lambda *_: None,
+) -> VersionFolder:
+    """Claim a version for `spec`, whose paths are absolute, and start it; returns it as soon as it is started.
+
+    Whatever can be refused is refused before a number is claimed. `advance(done, in_all)` counts files of the inputs
+    that are read for their fingerprint. Raises JobError, StorageError.
+    """
+    _check(spec, backend)
+    data = {name: fingerprint_input(url, advance) for name, url in spec.inputs.items()}
+    version = claim(spec, store, backend.name, data, parent)
+    try:
+        backend.submit(version)
+    except FacejobsError as error:
+        with contextlib.suppress(FacejobsError):
+            record(version.store, State.FAILED, f"could not be started: {error}")
+        raise JobError(
+            f"{version.job} {version.name} could not be started: {error}\n"
+            f"correct that, then `facejobs resume {version.job} {version.name}` starts it"
+        ) from error
+    return version
+
+
+def claim(
+    spec: JobSpec, store: VersionStore, backend: str, data: dict[str, DataFingerprint], parent: str | None = None
+) -> VersionFolder:
+    """Claim a version and write its record, without starting it."""
+    code, diff = gather_code(Path.cwd())
+    environment, by = gather_environment(), submitter()
+    digest = _DIGEST.search(spec.image or "")
+
+    def make_record(number: int) -> VersionRecord:
+        return VersionRecord(
+            job=spec.name,
+            version=version_name(number),
+            spec=spec,
+            parent=parent,
+            created=datetime.now(UTC),
+            by=by,
+            backend=backend,
+            image_digest=digest[1] if digest else None,
+            code=code,
+            environment=environment,
+            data=data,
+        )
+
+    version = store.claim(spec.name, make_record)
+    # Written at once: whoever claims and dies leaves a version that is LOST after a while, not PENDING for ever.
+    record(version.store, State.PENDING)
+    # An index may know a version of this number if somebody removed one by hand.
+    drop_stale_index(store.job_store(spec.name), version.number)
+    if diff:
+        version.store.write(DIFF, diff)
+    return version
+
+
+def _check(spec: JobSpec, backend: Backend) -> None:
+    plan = backend.plan(spec)
+    if plan.impossible:
+        raise JobError(f"the backend {backend.name} cannot run {spec.name}: " + "; ".join(plan.impossible))
+    for name in spec.secrets:
+        if not os.environ.get(name):
+            raise JobError(f"the job needs the secret {name}: set that variable in the environment, then submit again")
