@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facejobs.jobs.comparison.changes import ABSENT, Change
+from facejobs.jobs.comparison.formatting import listed
 from facejobs.jobs.comparison.run import SEED, Aspect, Run
 
 
@@ -31,8 +32,8 @@ def separating(first: Run, other: Run, causes: Sequence[Change]) -> list[Experim
     values = [(change, change.before) for change in parameters]
     if any(not _can_be_given(value) for _, value in values):
         return []
-    rest = " and ".join(str(change.fact) for change in causes if change not in parameters)
-    names = ", ".join(change.fact.name for change in parameters)
+    rest = listed([str(change.fact) for change in causes if change not in parameters])
+    names = listed([change.fact.name for change in parameters])
     shows = f"against {other.version} what {names} did, against {first.version} what {rest} did"
     return [Experiment(_modify(other, [(change.fact.name, value) for change, value in values]), shows)]
 
@@ -53,6 +54,11 @@ def another_seed(run: Run) -> Experiment | None:
     if isinstance(seed, bool) or not isinstance(seed, int):
         return None
     return Experiment(_modify(run, [(SEED, seed + 1)]), "how much the seed alone moves the metrics")
+
+
+def resumed(run: Run) -> Experiment:
+    """Letting an interrupted version run to its end."""
+    return Experiment(shlex.join(["facejobs", "resume", run.job, run.version]), f"how {run.version} ends")
 
 
 def _one_changed(first: Run, other: Run, change: Change) -> Experiment:

@@ -17,8 +17,11 @@ def number(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference, with its sign; plain zero has none."""
-    return number(0.0) if value == 0 else f"{'+' if value > 0 else '-'}{number(abs(value))}"
+    """A difference with its sign, to four decimals where those say anything; plain zero has no sign."""
+    if value == 0:
+        return number(0.0)
+    size = f"{abs(value):.4f}" if abs(value) >= 5e-5 and abs(value) < 1e4 else f"{abs(value):.2g}"
+    return f"{'+' if value > 0 else '-'}{size}"
 
 
 def value_text(value: Any) -> str:

@@ -61,15 +61,16 @@ def seed_group(run: Run, others: Iterable[Run]) -> list[Run]:
 
 def seed_band(metric: str, protocol: str | None, groups: Sequence[Sequence[Run]]) -> SeedBand | None:
     """The band of a metric, or None where no group has two versions that measured it under this protocol."""
-    measured = []
+    measured: list[SeedGroup] = []
     for group in groups:
         values = [
             (run.version, best)
             for run in group
             if (best := _best(run.history.curves.get(metric), protocol)) is not None
         ]
-        if len(values) > 1:
-            versions, numbers = zip(*values, strict=True)
+        known = [set(each.versions) for each in measured]
+        if len(values) > 1 and {version for version, _ in values} not in known:
+            versions, numbers = zip(*sorted(values), strict=True)
             measured.append(SeedGroup(versions, numbers))
     return SeedBand(tuple(measured)) if measured else None
 

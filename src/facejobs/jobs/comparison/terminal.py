@@ -13,6 +13,8 @@ from facejobs.jobs.comparison.metric_rows import Cell, MetricRow
 from facejobs.jobs.comparison.verdict import Judgement
 
 _STYLES = {Judgement.CREDITED: "bold green", Judgement.CONFOUNDED: "bold yellow", Judgement.UNFINISHED: "bold cyan"}
+_VERSION_WIDTH = 9
+_NUMBER_WIDTH = 9
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
@@ -22,7 +24,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(_differences(comparison) if comparison.facts else Text("Nothing that is recorded differs."))
     console.print()
     if comparison.rows:
-        console.print(_metrics(comparison))
+        _print_metrics(comparison, console)
     for note in comparison.notes:
         console.print(Text(f"note: {plain(note)}", style="dim"))
 
@@ -31,18 +33,18 @@ def _print_pair(pair: Pair, console: Console) -> None:
     verdict = pair.verdict
     console.print(Text(plain(verdict.sentence), style=_STYLES.get(verdict.judgement, "bold")))
     for detail in verdict.details:
-        console.print(Padding(Text(plain(detail)), (0, 0, 0, 2)))
+        console.print(Padding(Text(plain(detail)), (0, 0, 0, 2), expand=False))
     if verdict.experiments:
         console.print("  To find out more:")
     for experiment in verdict.experiments:
         # On one line however long, so that it can be copied.
         console.print(Text(f"    {experiment.command}", style="cyan"), soft_wrap=True)
-        console.print(Padding(Text(f"shows {experiment.shows}", style="dim"), (0, 0, 0, 6)))
+        console.print(Padding(Text(f"shows {experiment.shows}", style="dim"), (0, 0, 0, 6), expand=False))
     console.print()
 
 
 def _differences(comparison: Comparison) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="What differs", title_justify="left", padding=(0, 1), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, title="What differs", title_justify="left", pad_edge=False)
     table.add_column("", overflow="fold")
     for run in comparison.runs:
         table.add_column(run.version, overflow="fold")
@@ -52,17 +54,25 @@ def _differences(comparison: Comparison) -> Table:
     return table
 
 
-def _metrics(comparison: Comparison) -> Table:
+def _print_metrics(comparison: Comparison, console: Console) -> None:
     first = comparison.runs[0].version
-    table = Table(box=box.SIMPLE_HEAD, title="Metrics", title_justify="left", padding=(0, 1), pad_edge=False)
-    table.add_column("")
-    for name in ("final", f"- {first}", "best", "at step", f"- {first}"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
+    console.print(Text("Metrics", style="italic"))
+    heads = ("", "final", f"- {first}", "best", "at step", f"- {first}", "")
+    console.print(_line(tuple(Text(head, style="bold") for head in heads)))
     for row in comparison.rows:
-        table.add_row(Text(plain(row.name), style="bold"), end_section=False)
+        console.print(Text(plain(row.name), style="bold"))
         for run, cell in zip(comparison.runs, row.cells, strict=True):
-            table.add_row(f"  {run.version}", *_cells(cell), Text(remark(row, cell)))
+            console.print(_line((f"  {run.version}", *_cells(cell), remark(row, cell))))
+
+
+def _line(cells: tuple[str | Text, ...]) -> Table:
+    """One line of columns as wide as in every other line, so that a metric's long name may stand between them."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=_VERSION_WIDTH)
+    for _ in cells[1:-1]:
+        table.add_column(width=_NUMBER_WIDTH, justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_row(*cells)
     return table
 
 
@@ -86,8 +96,8 @@ def remark(row: MetricRow, cell: Cell) -> str:
     """What is to be said of one difference, in a word or two; empty for nothing."""
     if cell.not_compared:
         return "not compared"
-    if cell.in_band:
-        return "noise"
     if not cell.best_difference:
         return ""
+    if cell.in_band:
+        return "noise"
     return "better" if cell.best_difference * row.direction.value > 0 else "worse"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from facejobs.jobs.comparison.changes import Change, causes, is_seed
-from facejobs.jobs.comparison.experiments import Experiment, another_seed, same_seed, separating
+from facejobs.jobs.comparison.experiments import Experiment, another_seed, resumed, same_seed, separating
 from facejobs.jobs.comparison.formatting import listed, number, signed, value_text
 from facejobs.jobs.comparison.metric_rows import Cell, MetricRow
 from facejobs.jobs.comparison.run import Fact, Run
@@ -148,7 +148,8 @@ def _judge_finished(evidence: Evidence, names: str) -> Verdict:
         facts = listed([str(change.fact) for change in found])
         sentence = f"{_ranking(evidence)}: {_movement(evidence)}; why is confounded by {facts}."
         return _verdict(evidence, Judgement.CONFOUNDED, sentence)
-    sentence = f"{_ranking(evidence)}: {_movement(evidence)}, credited to {_described(found[0])}."
+    only = f"the only thing that changed{' besides the seed' if evidence.seed_differs else ''}"
+    sentence = f"{_ranking(evidence)}: {_movement(evidence)}, credited to {_described(found[0])}, {only}."
     return _verdict(evidence, Judgement.CREDITED, sentence)
 
 
@@ -174,13 +175,21 @@ def _details(evidence: Evidence, judgement: Judgement) -> list[str]:
         lines.append(f"One thing changed: {_described(found[0])}.")
     lines += _noise_lines(evidence, judgement)
     lines += [_bootstrap_line(bootstrap, first, other) for bootstrap in evidence.bootstraps]
-    for row in evidence.rows:
-        if reason := evidence.cell(row).not_compared:
-            lines.append(f"{row.name} is not compared: {reason}.")
+    lines += _not_compared(evidence)
     steps = first.history.last_step, other.history.last_step
     if None not in steps and steps[0] != steps[1]:
         lines.append(f"{_length(other)}, {_length(first)}: the curves are comparable up to the shorter one's end.")
     return lines
+
+
+def _not_compared(evidence: Evidence) -> list[str]:
+    """One line for each reason; quantities that are set rather than measured, such as lr, are passed over."""
+    reasons: dict[str, list[str]] = {}
+    for row in evidence.rows:
+        reason = evidence.cell(row).not_compared
+        if reason and row.direction is not Direction.NEITHER:
+            reasons.setdefault(reason, []).append(row.name)
+    return [f"Not compared: {listed(names)}, {reason}." for reason, names in reasons.items()]
 
 
 def _noise_lines(evidence: Evidence, judgement: Judgement) -> list[str]:
@@ -200,17 +209,20 @@ def _noise_lines(evidence: Evidence, judgement: Judgement) -> list[str]:
 
 
 def _bootstrap_line(bootstrap: PairedBootstrap, first: Run, other: Run) -> str:
-    told = "real" if bootstrap.real else "not distinguishable from chance"
+    told = "is real" if bootstrap.real else "is not distinguishable from chance"
     return (
-        f"On the {bootstrap.pairs:,} pairs of {bootstrap.set_name} the difference in accuracy is {told}: "
-        f"{signed(bootstrap.difference)}, {_interval(bootstrap)}, p {_share(bootstrap.p)} (paired bootstrap, "
-        f"{bootstrap.resamples:,} resamples); {other.version} alone is right on {bootstrap.only_other:,} pairs, "
+        f"Between these two models the difference in accuracy on the {bootstrap.pairs:,} pairs of {bootstrap.set_name} "
+        f"{told}: {signed(bootstrap.difference)}, {_interval(bootstrap)}, p {_share(bootstrap.p)} (paired bootstrap, "
+        f"{bootstrap.resamples:,} resamples). {other.version} alone is right on {bootstrap.only_other:,} pairs, "
         f"{first.version} alone on {bootstrap.only_first:,}."
     )
 
 
 def _experiments(evidence: Evidence) -> list[Experiment]:
     found = evidence.causes
+    waiting = [run for run in (evidence.first, evidence.other) if not run.finished]
+    if waiting:
+        return [resumed(run) for run in waiting if run.state.ended]
     without_seed = [change for change in found if not is_seed(change.fact)]
     if len(found) == 2 and len(without_seed) == 1:
         repeated = same_seed(evidence.first, evidence.other, without_seed[0])
@@ -244,9 +256,7 @@ def _ranking(evidence: Evidence) -> str:
 
 def _described(change: Change) -> str:
     before, after = value_text(change.before), value_text(change.after)
-    if before == after:
-        return f"{change.fact}, the only thing that changed"
-    return f"{change.fact} ({before} → {after}), the only thing that changed"
+    return str(change.fact) if before == after else f"{change.fact} ({before} → {after})"
 
 
 def _why(evidence: Evidence) -> str:
