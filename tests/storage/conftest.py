@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -32,11 +33,23 @@ def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return s3_endpoint
 
 
-@pytest.fixture
-def bucket_url(s3_environment: str) -> str:
-    """The URL of a bucket that is empty."""
+@pytest.fixture(scope="session")
+def plain_client(s3_endpoint: str) -> Any:
+    """A client of the server that is independent of the code under test."""
     import boto3
 
+    return boto3.client(
+        "s3",
+        endpoint_url=s3_endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="unit",
+        aws_secret_access_key="unit-secret",
+    )
+
+
+@pytest.fixture
+def bucket_url(s3_environment: str, plain_client: Any) -> str:
+    """The URL of a bucket that is empty."""
     name = f"bucket-{secrets.token_hex(6)}"
-    boto3.client("s3", endpoint_url=s3_environment, region_name="us-east-1").create_bucket(Bucket=name)
+    plain_client.create_bucket(Bucket=name)
     return f"s3://{name}"

@@ -17,7 +17,6 @@ from facejobs.storage.store import FileDigest, ObjectInfo, ObjectStore
 from facejobs.storage.whole_file import link_new_file, read_exactly, whole_file, write_all
 
 _CHUNK = 4 << 20  # bytes
-_NO_HARD_LINKS = frozenset({errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 
 class LocalStore(ObjectStore):
@@ -76,7 +75,7 @@ class LocalStore(ObjectStore):
             try:
                 return not os.path.lexists(path) and link_new_file(path, data)
             except OSError as error:
-                if error.errno not in _NO_HARD_LINKS:
+                if error.errno != errno.ENOTSUP:
                     raise
                 raise StorageError(
                     f"{path.parent}: this file system makes no hard links ({error.strerror}), so a name cannot be "

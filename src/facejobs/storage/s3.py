@@ -50,7 +50,7 @@ class S3Store(ObjectStore):
             for entry in page.get("Contents", ()):
                 key = entry["Key"][root:]
                 # Consoles make an empty object whose name ends in a slash for every folder.
-                if not key.endswith("/") and not is_temporary(key):
+                if not entry["Key"].endswith("/") and not is_temporary(key):
                     check_key(key, self.url)
                     yield ObjectInfo(key, entry["Size"], etag_in(entry), entry["LastModified"].astimezone(UTC))
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import cached_property
+from functools import cache, cached_property
 from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -101,11 +101,14 @@ def connect(url: str, patience: float | None = None) -> Connection:
     Raises StorageError for an endpoint that is no URL, and for `obs://` without one.
     """
     import boto3
+    import botocore.session
 
     with explained(url, "the configured endpoint"):
-        session = boto3.session.Session()
+        settings = botocore.session.Session()
+        settings.register_component("data_loader", _service_descriptions())
+        session = boto3.session.Session(botocore_session=settings)
         endpoint = _endpoint(url)
-        config = _config(session, endpoint)
+        config = _config(settings, endpoint)
         try:
             client = session.client("s3", endpoint_url=endpoint, region_name=_region(session, endpoint), config=config)
         except ValueError as error:
@@ -119,10 +122,18 @@ def connect(url: str, patience: float | None = None) -> Connection:
     return Connection(client, patience)
 
 
+@cache
+def _service_descriptions() -> Any:
+    """botocore's descriptions of services, which take longer to read than all else that a client needs."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
 def _endpoint(url: str) -> str | None:
     """What the environment names as the endpoint; None leaves it to the AWS files."""
     for name in ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-        text = os.environ.get(name, "").strip().rstrip("/")
+        text = os.environ.get(name, "").strip()
         if text:
             break
     else:
@@ -136,7 +147,7 @@ def _endpoint(url: str) -> str | None:
         valid = False
     if not valid:
         raise StorageError(f"{url}: {name}={text} is no endpoint; write http://HOST:PORT or https://HOST")
-    return endpoint
+    return endpoint.rstrip("/")
 
 
 def _region(session: Any, endpoint: str | None) -> str:
@@ -145,16 +156,18 @@ def _region(session: Any, endpoint: str | None) -> str:
     return str(named or (from_host[1] if from_host else "us-east-1"))
 
 
-def _config(session: Any, endpoint: str | None) -> Any:
+def _config(settings: Any, endpoint: str | None) -> Any:
     from botocore.config import Config
 
     # The digest of the body travels as a signed Content-MD5, which every server checks and repeats as the ETag; hashing
     # the body once more for the signature would cost as much time as sending it.
     s3: dict[str, Any] = {"payload_signing_enabled": False}
-    if endpoint and not _CLOUD_HOST.search(urlsplit(endpoint).hostname or ""):
-        configured = session._session.get_scoped_config().get("s3")
+    if endpoint:
+        configured = settings.get_scoped_config().get("s3")
         style = configured.get("addressing_style") if isinstance(configured, dict) else None
-        s3["addressing_style"] = style or "path"
+        s3["addressing_style"] = style or (
+            "virtual" if _CLOUD_HOST.search(urlsplit(endpoint).hostname or "") else "path"
+        )
     return Config(
         max_pool_connections=CONNECTIONS,
         connect_timeout=_CONNECT_TIMEOUT,

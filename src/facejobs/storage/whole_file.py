@@ -1,5 +1,6 @@
 """Files that appear whole or not at all: written beside their name, then renamed."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from facejobs.storage.keys import TEMPORARY
 
 _TRIES = 5
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 
 @contextmanager
@@ -29,7 +31,7 @@ def whole_file(path: Path, durable: bool = False) -> Iterator[int]:
 def link_new_file(path: Path, data: bytes) -> bool:
     """Make a file, whole and durable, unless the name is taken (False): the system gives a name to one link only.
 
-    Raises OSError, also where the file system has no hard links.
+    Raises OSError; its errno is ENOTSUP where the file system has no hard links.
     """
     with _beside(path) as (temporary, descriptor):
         write_all(descriptor, data, 0)
@@ -38,6 +40,11 @@ def link_new_file(path: Path, data: bytes) -> bool:
             os.link(temporary, path)
         except FileExistsError:
             return False
+        except OSError as error:
+            # EPERM is what Linux says of a file system that has none; elsewhere it means a missing right.
+            if error.errno in _NO_HARD_LINKS:
+                raise OSError(errno.ENOTSUP, error.strerror, str(path)) from None
+            raise
     sync_folder(path.parent)
     return True
 
