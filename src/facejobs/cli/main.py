@@ -12,7 +12,7 @@ import sys
 import typer
 
 from facejobs import __version__
-from facejobs.cli import compare, data, evaluate, jobs_run, storage, train
+from facejobs.cli import compare, data, evaluate, jobs, jobs_run, storage, train
 from facejobs.errors import ExitCode, FacejobsError
 
 # What a shell reports for a process that SIGPIPE ended: its reader went away, as in `facejobs … | head`.
@@ -36,6 +36,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(storage.app, name="storage")
+app.add_typer(jobs.app)
 app.add_typer(jobs_run.app)
 app.add_typer(compare.app)
 

@@ -7,7 +7,7 @@ from facejobs.jobs.errors import JobError
 from facejobs.jobs.liveness import effective_state
 from facejobs.jobs.status import STATUS, read_status
 from facejobs.jobs.version_index import list_versions
-from facejobs.jobs.version_record import RECORD, Tombstone, version_name
+from facejobs.jobs.version_record import RECORD, Tombstone
 from facejobs.jobs.versions import DELETED, VersionFolder, VersionStore
 
 
@@ -27,7 +27,12 @@ def descendants(store: VersionStore, version: VersionFolder) -> list[str]:
 
 
 def check_deletable(store: VersionStore, version: VersionFolder, force: bool) -> None:
-    """JobError if it runs or waits, or if others descend from it and `force` is not given."""
+    """JobError if it runs or waits, or if others descend from it and `force` is not given.
+
+    A version whose deletion was cut off passed this check before, and may have lost its status since.
+    """
+    if store.job_store(version.job).stat(_mark(version)) is not None:
+        return
     state = effective_state(read_status(version.store), version.store)
     if not state.ended:
         raise JobError(f"{version.job} {version.name} is {state}: `facejobs stop {version.job} {version.name}` first")
@@ -50,7 +55,7 @@ def delete_version(store: VersionStore, version: VersionFolder) -> int:
     job = store.job_store(version.job)
     tombstone = Tombstone(job=version.job, version=version.name, deleted=datetime.now(UTC), by=submitter())
     text = tombstone.model_dump_json(indent=1).encode()
-    job.write(f"{DELETED}/{version.name}.json", text)
+    job.write(_mark(version), text)
     objects = list(version.store.list())
     # The status goes late too: what is half deleted still says that it has ended.
     first = [info.key for info in objects if info.key not in (RECORD, STATUS)]
@@ -60,11 +65,5 @@ def delete_version(store: VersionStore, version: VersionFolder) -> int:
     return sum(info.size for info in objects)
 
 
-def find_deletable(store: VersionStore, job: str, number: int) -> VersionFolder:
-    """A version to delete, also one whose deletion was cut off; VersionNotFoundError."""
-    return store.get(job, number) if number in store.versions(job) else _half_deleted(store, job, number)
-
-
-def _half_deleted(store: VersionStore, job: str, number: int) -> VersionFolder:
-    version = store.folder(job, number)
-    return version if store.job_store(job).stat(f"{DELETED}/{version_name(number)}.json") else store.get(job, number)
+def _mark(version: VersionFolder) -> str:
+    return f"{DELETED}/{version.name}.json"

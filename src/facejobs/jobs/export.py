@@ -1,4 +1,4 @@
-"""A version as one plain tar file: everything in its folder, and `index.json` with the size and SHA-256 of each file."""
+"""A version as one plain tar file: its whole folder, and `index.json` with the size and SHA-256 of each file."""
 
 import io
 import json
@@ -21,8 +21,8 @@ _FORMAT = 1
 def export_version(version: VersionFolder, target: Path, advance: Callable[[int, int], None] = lambda *_: None) -> int:
     """Write `target`, whole or not at all; returns its size in bytes. `advance(done, in_all)` counts bytes.
 
-    All members lie in one folder, JOB-V0003, and are plain files. Of a version that runs, it is what was there at the
-    moment. Raises JobError if `target` exists, StorageError, OSError.
+    Members are plain files: the version's own in a folder JOB-V0003, and `index.json`. Of a version that runs, it is
+    what was there at the moment. Raises JobError if `target` exists, StorageError, OSError.
     """
     if target.exists():
         raise JobError(f"{target} exists already: name another file, or remove it")
@@ -36,11 +36,7 @@ def export_version(version: VersionFolder, target: Path, advance: Callable[[int,
         with tarfile.open(unfinished, "w", format=tarfile.PAX_FORMAT) as archive:
             _write_members(archive, version, objects, Path(folder) / "member", lambda done: advance(done, total))
         size = unfinished.stat().st_size
-        # Linked, not renamed: a file that appeared in the meantime stays.
-        try:
-            target.hardlink_to(unfinished)
-        except FileExistsError:
-            raise JobError(f"{target} exists already: name another file, or remove it") from None
+        unfinished.rename(target)
     return size
 
 
@@ -65,11 +61,11 @@ def _write_members(
         with fetched.open("rb") as file:
             archive.addfile(member, file)
         fetched.unlink()
-        files[info.key] = {"bytes": digest.size, "sha256": digest.sha256}
+        files[member.name] = {"bytes": digest.size, "sha256": digest.sha256}
         done += info.size
         advance(done)
     index = {"format": _FORMAT, "job": version.job, "version": version.name, "files": files}
     text = json.dumps(index, indent=1).encode()
-    member = tarfile.TarInfo(f"{root}/{INDEX}")
+    member = tarfile.TarInfo(INDEX)
     member.size, member.mtime, member.mode = len(text), int(version.record.created.timestamp()), 0o644
     archive.addfile(member, io.BytesIO(text))

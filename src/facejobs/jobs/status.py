@@ -116,8 +116,8 @@ def record(
 ) -> Status:
     """Append a transition now and return the new status; processes that are not given stay as they are.
 
-    Writing the state again that an attempt has only updates the processes. Without `attempt` it is the one that was written last. Raises JobError when a COMPLETED version would leave that
-    state: its model is proven and others may build on it.
+    Writing the state that an attempt has already only updates the processes. Without `attempt` it is the one that was
+    written last. Raises JobError when a COMPLETED version would leave that state: others may build on its model.
     """
     status = read_status(store)
     if status.state is State.COMPLETED and state is not State.COMPLETED:
