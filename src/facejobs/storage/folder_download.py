@@ -113,6 +113,10 @@ def _fetch(store: ObjectStore, folder: Path, item: _Wanted) -> FileDigest:
         if fault:
             raise CorruptError(fault)
         temporary.replace(target)
+    except OSError as error:
+        # The user knows the file by the name that it was to get.
+        error.filename, error.filename2 = str(target), None
+        raise
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

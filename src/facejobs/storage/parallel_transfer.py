@@ -15,7 +15,7 @@ FILES_AT_ONCE = 16
 _SHOWN = 5
 _MOST_FAILURES = 50
 # The disk of this machine takes no more, whatever the file.
-_DISK_REFUSES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+_DISK_REFUSES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 class Failures:
