@@ -26,7 +26,7 @@ def journal(
 ) -> str:
     """A loss every tenth step, and the accuracies evenly over the run."""
     lines: list[dict[str, Any]] = [
-        {"step": step, "epoch": step // 50, "name": "loss", "value": 6 - step / steps, "time": 1000.0 + step}
+        {"step": step, "epoch": (step - 1) // 50, "name": "loss", "value": 6 - step / steps, "time": 1000.0 + step}
         for step in range(10, steps + 1, 10)
     ]
     for number, accuracy in enumerate(accuracies, 1):

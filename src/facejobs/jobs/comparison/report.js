@@ -27,19 +27,24 @@
 
   function layout(xTitle, yTitle, more = {}) {
     const style = getComputedStyle(document.documentElement);
-    const [ink, soft, line, card] = ["--ink", "--soft", "--line", "--card"].map((name) => style.getPropertyValue(name).trim());
+    const [ink, soft, line, card, accent] = ["--ink", "--soft", "--line", "--card", "--accent"]
+      .map((name) => style.getPropertyValue(name).trim());
     const axis = { gridcolor: line, linecolor: line, zeroline: false, color: soft, automargin: true, fixedrange: touch.matches };
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: narrow.matches ? 11 : 13, color: ink },
       margin: { l: 48, r: 8, t: 8, b: 40 }, hovermode: "x unified", dragmode: touch.matches ? false : "zoom",
       hoverlabel: { bgcolor: card, bordercolor: line, font: { color: ink } },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: accent },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
       xaxis: { ...axis, title: { text: xTitle }, ...more.xaxis }, yaxis: { ...axis, title: { text: yTitle }, ...more.yaxis },
     };
   }
 
-  const settings = () => ({ responsive: true, displaylogo: false, displayModeBar: !touch.matches && !narrow.matches });
+  const settings = () => ({
+    responsive: true, displaylogo: false, displayModeBar: !touch.matches && !narrow.matches,
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+  });
 
   // Exponential moving average, corrected for its start, where it would lean on a value that was never measured.
   function smoothed(values, weight) {

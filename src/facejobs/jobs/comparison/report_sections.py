@@ -19,14 +19,14 @@ def body(comparison: Comparison) -> str:
     return "\n".join(
         [
             _header(comparison),
-            "<main>",
+            '<main><div class="columns"><div>',
             *(_verdict(pair, len(comparison.pairs) > 1) for pair in comparison.pairs),
-            _notes(comparison),
-            '<div class="beside">',
             _differences(comparison),
-            _metrics(comparison),
-            "</div>",
+            _notes(comparison),
             _curves(comparison),
+            "</div><div>",
+            _metrics(comparison),
+            "</div></div>",
             _sets(comparison),
             _versions(comparison),
             "</main>",
@@ -106,7 +106,7 @@ def _metrics(comparison: Comparison) -> str:
     return (
         '<section class="card"><h2>Metrics</h2><div class="scroll" tabindex="0"><table class="metrics"><thead><tr>'
         f'<td></td><th scope="col">Final</th><th scope="col">− {first}</th><th scope="col">Best</th>'
-        f'<th scope="col">− {first}</th><td></td></tr></thead>{groups}</table></div></section>'
+        f'<th scope="col">− {first}</th></tr></thead>{groups}</table></div></section>'
     )
 
 
@@ -114,7 +114,7 @@ def _metric(row: MetricRow, comparison: Comparison) -> str:
     rows = "".join(_metric_line(row, run, cell) for run, cell in zip(comparison.runs, row.cells, strict=True))
     protocol = f' <small title="{_text(row.protocol)}">{_text(row.protocol)}</small>' if row.protocol else ""
     return (
-        f'<tbody><tr class="group"><th scope="rowgroup" colspan="6">{_text(row.name)}{protocol}</th></tr>{rows}</tbody>'
+        f'<tbody><tr class="group"><th scope="rowgroup" colspan="5">{_text(row.name)}{protocol}</th></tr>{rows}</tbody>'
     )
 
 
@@ -125,7 +125,7 @@ def _metric_line(row: MetricRow, run: Run, cell: Cell) -> str:
     final = "–" if cell.final is None else number(cell.final.value)
     return (
         f'<tr><th scope="row">{_text(run.version)}</th><td>{final}</td><td>{_signed(cell.final_difference)}</td>'
-        f"<td>{best}</td><td>{_signed(cell.best_difference)}</td><td>{told}</td></tr>"
+        f"<td>{best}</td><td>{told}{_signed(cell.best_difference)}</td></tr>"
     )
 
 

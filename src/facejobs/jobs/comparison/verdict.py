@@ -189,7 +189,10 @@ def _not_compared(evidence: Evidence) -> list[str]:
         reason = evidence.cell(row).not_compared
         if reason and row.direction is not Direction.NEITHER:
             reasons.setdefault(reason, []).append(row.name)
-    return [f"Not compared: {listed(names)}, {reason}." for reason, names in reasons.items()]
+    return [
+        f"{listed(names)} {'are' if len(names) > 1 else 'is'} not compared: {reason}."
+        for reason, names in reasons.items()
+    ]
 
 
 def _noise_lines(evidence: Evidence, judgement: Judgement) -> list[str]:
