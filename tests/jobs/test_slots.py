@@ -4,20 +4,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from facejobs.jobs.backends import slots
-from facejobs.jobs.backends.slots import Pool, QueueLeftError
+from facejobs.jobs.backends.slots import Held, Pool, QueueLeftError
 from facejobs.jobs.errors import JobError
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from facejobs.jobs.backends.slots import Pool
-with Pool("slots", int(sys.argv[2]), Path(sys.argv[1])).wait(1, lambda: False, lambda before: None) as held:
+pool = Pool("slots", int(sys.argv[2]), Path(sys.argv[1]))
+with pool.wait(pool.join(), 1, lambda: False, lambda before: None) as held:
     print("held", *held.numbers, flush=True)
     time.sleep(60)
 """
@@ -29,6 +31,10 @@ def never() -> bool:
 
 def silent(before: int) -> None:
     assert before >= 0
+
+
+def wait(pool: Pool, wanted: int, left: Callable[[], bool] = never, position: Callable[[int], None] = silent) -> Held:
+    return pool.wait(pool.join(), wanted, left, position)
 
 
 def holder(folder: Path, total: int) -> subprocess.Popen[str]:
@@ -44,15 +50,15 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 def test_each_gets_numbers_of_its_own(tmp_path: Path) -> None:
     pool = Pool("GPUs", 4, tmp_path)
-    with pool.wait(2, never, silent) as first, pool.wait(2, never, silent) as second:
+    with wait(pool, 2) as first, wait(pool, 2) as second:
         assert (first.numbers, second.numbers) == ([0, 1], [2, 3])
-    with pool.wait(4, never, silent) as everything:
+    with wait(pool, 4) as everything:
         assert everything.numbers == [0, 1, 2, 3]
 
 
 def test_what_will_never_be_free_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="asks for 3 GPUs; this machine has 2"):
-        Pool("GPUs", 2, tmp_path).wait(3, never, silent)
+        wait(Pool("GPUs", 2, tmp_path), 3)
 
 
 def test_a_holder_that_is_killed_frees_its_slot(tmp_path: Path) -> None:
@@ -69,11 +75,11 @@ def test_first_come_first_served_also_past_one_who_died_waiting(tmp_path: Path) 
     pool, order = Pool("slots", 1, tmp_path), []
 
     def job(name: str) -> None:
-        with pool.wait(1, never, silent):
+        with wait(pool, 1):
             order.append(name)
             time.sleep(0.05)
 
-    with pool.wait(1, never, silent):
+    with wait(pool, 1):
         with holder(tmp_path, 1) as dead:
             while not list((tmp_path / "slots").glob("*.ticket")):
                 time.sleep(0.02)
@@ -94,9 +100,9 @@ def test_first_come_first_served_also_past_one_who_died_waiting(tmp_path: Path) 
 
 def test_one_who_is_asked_to_stop_leaves_the_queue(tmp_path: Path) -> None:
     pool, told = Pool("slots", 1, tmp_path), []
-    with pool.wait(1, never, silent):
+    with wait(pool, 1):
         with pytest.raises(QueueLeftError):
-            pool.wait(1, lambda: bool(told), told.append)
+            wait(pool, 1, lambda: bool(told), told.append)
         assert told == [0]
         assert list((tmp_path / "slots").glob("*.ticket")) == []
 

@@ -15,6 +15,7 @@ from facejobs.jobs.backends.base import Plan
 from facejobs.jobs.backends.local_plan import inherited, make_plan, store_url, work_folder
 from facejobs.jobs.backends.local_supervisor import Order
 from facejobs.jobs.backends.processes import kill_processes_of
+from facejobs.jobs.backends.slots import pool_for
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.liveness import effective_state, is_alive, on_this_machine, process_facts
 from facejobs.jobs.spec import JobSpec
@@ -55,7 +56,6 @@ class LocalBackend:
             raise JobError(f"{_named(version)} is COMPLETED; `facejobs modify` makes a new version from it")
         if not state.ended and status.supervisor is not None:
             raise JobError(f"{_named(version)} is {state}; stop it first, or wait for it")
-        kill_processes_of(_work(version))
         self._start(version, attempt=status.attempt + 1, fresh=False)
 
     def state(self, version: VersionFolder) -> State:
@@ -70,8 +70,11 @@ class LocalBackend:
         environment = inherited(spec, os.environ)
         folder = Path.cwd() if fresh else _command_folder(plan.folder)
         with _locked(plan.folder) as lock:
+            kill_processes_of(plan.folder)
             if fresh:
                 _empty(plan.folder)
+            # Here and not in the supervisor, which takes a moment to start: jobs run in the order of their submits.
+            ticket = pool_for(spec.resources.gpus).join()
             order = Order(
                 url=store_url(version.url),
                 work=str(plan.folder),
@@ -81,9 +84,16 @@ class LocalBackend:
                 gpus=spec.resources.gpus,
                 attempt=attempt,
                 attempts=attempt + spec.retries,
+                ticket=str(ticket.path),
+                ticket_file=ticket.file,
             )
             (plan.folder / _ORDER).write_text(order.to_json(), encoding="utf-8")
-            self._launch(version, order, environment, lock)
+            try:
+                self._launch(version, order, environment, lock)
+            except BaseException:
+                ticket.close()
+                raise
+            os.close(ticket.file)
 
     def _launch(self, version: VersionFolder, order: Order, environment: dict[str, str], lock: int) -> None:
         """Start the supervisor; it waits for its order until the version names it as the one who answers."""
@@ -96,7 +106,7 @@ class LocalBackend:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                pass_fds=[lock],
+                pass_fds=[lock, order.ticket_file],
             )
         assert process.stdin is not None
         try:
@@ -194,6 +204,8 @@ def _empty(work: Path) -> None:
 
 
 _LOCK = "supervisor.lock"
+# A supervisor that has recorded the end of its job tidies up before it ends itself.
+_LOCK_SECONDS = 15.0
 
 
 @contextlib.contextmanager
@@ -201,11 +213,16 @@ def _locked(work: Path) -> Iterator[int]:
     """The work folder's lock, as an open file that a supervisor inherits; JobError if one holds it already."""
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = os.open(work / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + _LOCK_SECONDS
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise JobError(f"another process is starting this job, or runs it, in {work}") from None
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise JobError(f"another process is starting this job, or runs it, in {work}") from None
+            time.sleep(_POLL_SECONDS)
         yield file
     finally:
         os.close(file)

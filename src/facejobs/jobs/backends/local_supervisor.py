@@ -21,7 +21,7 @@ from typing import Self
 
 from facejobs.errors import ExitCode, FacejobsError
 from facejobs.jobs.backends.processes import kill_processes_of
-from facejobs.jobs.backends.slots import Held, Pool, QueueLeftError, gpu_count, slot_count
+from facejobs.jobs.backends.slots import Held, QueueLeftError, Ticket, pool_for
 from facejobs.jobs.boot.heartbeat import Heartbeat
 from facejobs.jobs.status import State, Status, read_status, record
 from facejobs.storage import environment as names
@@ -49,6 +49,8 @@ class Order:
     gpus: int
     attempt: int
     attempts: int
+    ticket: str
+    ticket_file: int
 
     def to_json(self) -> str:
         """As one line."""
@@ -99,12 +101,12 @@ class Supervisor:
 
     def _queue(self) -> Held:
         gpus = self._order.gpus
-        pool = Pool("GPUs", gpu_count()) if gpus else Pool("slots", slot_count())
 
         def tell(before: int) -> None:
             log.info("waiting for %d %s; %d jobs before this one", gpus or 1, "GPUs" if gpus else "slot", before)
 
-        return pool.wait(gpus or 1, lambda: self._stop, tell)
+        ticket = Ticket(Path(self._order.ticket), self._order.ticket_file)
+        return pool_for(gpus).wait(ticket, gpus or 1, lambda: self._stop, tell)
 
     def _attempt(self, attempt: int, held: Held) -> int:
         """One run of run_train.sh; returns its exit code, negative if a signal ended it."""

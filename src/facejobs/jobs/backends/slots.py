@@ -3,13 +3,13 @@
 Everything is a file lock of a living process: whoever dies, however, frees what it held and leaves the queue.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -84,6 +84,19 @@ class Held:
         self.numbers.clear()
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """A place in a queue: a numbered file, kept by whichever process has it open and locked."""
+
+    path: Path
+    file: int
+
+    def close(self) -> None:
+        """Leave the queue."""
+        self.path.unlink(missing_ok=True)
+        os.close(self.file)
+
+
 class Pool:
     """`total` equal things of this machine, kept as lock files in a folder of their own."""
 
@@ -91,19 +104,29 @@ class Pool:
         self._kind, self._total = kind, total
         self._folder = (folder or state_folder() / "queue") / kind
 
-    def wait(self, wanted: int, left: Callable[[], bool], position: Callable[[int], None]) -> Held:
-        """Queue for `wanted` of them; returns when all are held.
+    def join(self) -> Ticket:
+        """Take the next place in the queue."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "queue.lock").open("w") as queue:
+            fcntl.flock(queue, fcntl.LOCK_EX)
+            number = max((int(path.stem) for path in self._tickets()), default=0) + 1
+            path = self._folder / f"{number:09d}.ticket"
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        return Ticket(path, file)
+
+    def wait(self, ticket: Ticket, wanted: int, left: Callable[[], bool], position: Callable[[int], None]) -> Held:
+        """Queue for `wanted` of them; returns when all are held. The ticket is used up, whatever happens.
 
         `left` is asked again and again whether to give up (QueueLeftError); `position` is told how many wait before
         this one whenever that changes. Raises JobError if there will never be enough.
         """
-        if wanted > self._total:
-            raise JobError(f"the job asks for {wanted} {self._kind}; this machine has {self._total}")
-        self._folder.mkdir(parents=True, exist_ok=True)
         told: int | None = None
-        with self._ticket() as ticket:
+        with contextlib.closing(ticket):
+            if wanted > self._total:
+                raise JobError(f"the job asks for {wanted} {self._kind}; this machine has {self._total}")
             while True:
-                before = self._before(ticket)
+                before = self._before(ticket.path)
                 if before == 0 and (held := self._take(wanted)):
                     return held
                 if before != told:
@@ -112,21 +135,6 @@ class Pool:
                 if left():
                     raise QueueLeftError
                 time.sleep(_POLL_SECONDS)
-
-    @contextmanager
-    def _ticket(self) -> Iterator[Path]:
-        """A place in the queue: a locked file with the next number."""
-        with (self._folder / "queue.lock").open("w") as queue:
-            fcntl.flock(queue, fcntl.LOCK_EX)
-            number = max((int(path.stem) for path in self._tickets()), default=0) + 1
-            path = self._folder / f"{number:09d}.ticket"
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
-            os.close(file)
 
     def _tickets(self) -> list[Path]:
         return sorted(path for path in self._folder.glob("*.ticket") if path.stem.isdigit())
@@ -158,6 +166,11 @@ class Pool:
             return held
         held.release()
         return None
+
+
+def pool_for(gpus: int) -> Pool:
+    """Where a job waits: for GPUs if it needs some, else for a slot."""
+    return Pool("GPUs", gpu_count()) if gpus else Pool("slots", slot_count())
 
 
 def _lock(path: Path, create: bool) -> int | None:
