@@ -97,10 +97,10 @@ class LocalStore(ObjectStore):
         with path.open("rb") as source, self._writable(key):
             return _copy(source.fileno(), self._path(key), durable=True)
 
-    def download(self, key: str, path: Path) -> FileDigest:
+    def download(self, key: str, path: Path, sha256: str | None = None) -> FileDigest:
         """Copy a file out of the store; see ObjectStore."""
         with self._open(key) as source:
-            return _copy(source.fileno(), path, durable=False)
+            return _copy(source.fileno(), path, durable=False, sha256=sha256)
 
     def below(self, prefix: str) -> Self:
         """The store of one folder; see ObjectStore."""
@@ -161,8 +161,8 @@ class LocalStore(ObjectStore):
             raise StorageError(f"{path}: a folder has this name; remove it or name another place") from None
 
 
-def _copy(source: int, target: Path, durable: bool) -> FileDigest:
-    """Copy what the file holds now; a file that becomes shorter under way is a CorruptError."""
+def _copy(source: int, target: Path, durable: bool, sha256: str | None = None) -> FileDigest:
+    """Copy what the file holds now; one that becomes shorter under way, or has another SHA-256, is a CorruptError."""
     size = os.fstat(source).st_size
     digest = hashlib.sha256()
     with whole_file(target, durable) as descriptor:
@@ -174,6 +174,8 @@ def _copy(source: int, target: Path, durable: bool) -> FileDigest:
             raise CorruptError(
                 f"{target}: its source was shortened while it was copied; try again when its writer is done"
             )
+        if sha256 not in (None, digest.hexdigest()):
+            raise CorruptError(f"{target}: its source is not what it should be: its SHA-256 is not {sha256}")
     return FileDigest(size, digest.hexdigest(), None)
 
 

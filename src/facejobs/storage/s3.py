@@ -150,10 +150,10 @@ class S3Store(ObjectStore):
             raise CorruptError(f"{path} was shortened while it was read; try again when its writer is done")
         return self._put(key, data)
 
-    def download(self, key: str, path: Path) -> FileDigest:
+    def download(self, key: str, path: Path, sha256: str | None = None) -> FileDigest:
         """Fetch an object in one request, or in parallel ranges above 16 MiB; see ObjectStore."""
         place = S3Location(self._place.bucket, self._key(key))
-        return download_object(self._connection, place, self.url_of(key), path)
+        return download_object(self._connection, place, self.url_of(key), path, sha256)
 
     def below(self, prefix: str) -> Self:
         """The store of one folder; see ObjectStore."""

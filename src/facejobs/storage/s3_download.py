@@ -3,7 +3,7 @@
 import hashlib
 import re
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,17 +45,24 @@ class _Promise:
         return cls(size, etag_in(response), md5, sha256 if _SHA256.fullmatch(sha256) else None, step or part_size(size))
 
 
-def download_object(connection: Connection, place: S3Location, url: str, path: Path) -> FileDigest:
-    """Fetch one object; raises NotFoundError, CorruptError (after more tries), OSError for this machine's disk."""
-    return connection.call(partial(_attempt, connection, place, url, path), url)
+def download_object(
+    connection: Connection, place: S3Location, url: str, path: Path, sha256: str | None = None
+) -> FileDigest:
+    """Fetch one object, which must have the `sha256` if one is given, else what the server says of it.
+
+    Raises NotFoundError, CorruptError (after more tries), OSError for this machine's disk.
+    """
+    return connection.call(partial(_attempt, connection, place, url, path, sha256), url)
 
 
-def _attempt(connection: Connection, place: S3Location, url: str, path: Path) -> FileDigest:
+def _attempt(connection: Connection, place: S3Location, url: str, path: Path, expected: str | None) -> FileDigest:
     target = {"Bucket": place.bucket, "Key": place.key}
 
     def request() -> tuple[_Promise, bytes | None]:
         response = connection.client.get_object(**target)
         promise = _Promise.of(response)
+        if expected is not None:
+            promise = replace(promise, sha256=expected)
         if promise.size > MULTIPART_THRESHOLD:
             response["Body"].close()
             return promise, None

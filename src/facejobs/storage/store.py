@@ -69,10 +69,12 @@ class ObjectStore(ABC):
         """Send a file, streaming, and verify what arrived; raises CorruptError, or OSError if it cannot be read."""
 
     @abstractmethod
-    def download(self, key: str, path: Path) -> FileDigest:
+    def download(self, key: str, path: Path, sha256: str | None = None) -> FileDigest:
         """Fetch an object into a file, which appears whole and verified or not at all.
 
-        Missing folders are made. Raises NotFoundError, and CorruptError if length or digest are not as promised.
+        A caller who knows the `sha256` that it must have (hexadecimal) has it compared with that and not with what the
+        store says of it. Missing folders are made. Raises NotFoundError, and CorruptError if length or digest are not
+        as promised.
         """
 
     @abstractmethod
