@@ -1,11 +1,15 @@
 """The scripts of jobs/: they parse, explain themselves and become the facejobs process."""
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import boto3
 import pytest
+from moto import server as moto_server
 
 SCRIPTS = sorted((Path(__file__).resolve().parent.parent / "jobs").glob("*.sh"))
 TRAIN = next(path for path in SCRIPTS if path.name == "run_face_recognition_train.sh")
@@ -15,6 +19,7 @@ def facejobs_that(folder: Path, body: str) -> Path:
     """A repository in `folder` with the training script and a `facejobs` that runs `body`."""
     (folder / "jobs").mkdir(parents=True)
     shutil.copy(TRAIN, folder / "jobs")
+    shutil.copy(TRAIN.with_name("boot_paths.sh"), folder / "jobs")
     command = folder / ".venv" / "bin" / "facejobs"
     command.parent.mkdir(parents=True)
     command.write_text(f"#!/bin/sh\n{body}\n")
@@ -74,6 +79,84 @@ def test_without_parameters_the_recipe_is_used(tmp_path: Path) -> None:
     result = subprocess.run(["sh", script, "data", "out"], capture_output=True, text=True, check=False)
     recipe = tmp_path / "repository" / "jobs" / "face-recognition.yaml"
     assert result.stdout == f"<train><recognition><data><out><--recipe><{recipe}>"
+
+
+def with_run_train(folder: Path) -> Path:
+    """A repository whose run_train.sh says what it was told."""
+    script = facejobs_that(folder, 'printf "<%s>" "$@"')
+    (folder / "run_train.sh").write_text(
+        'printf "%s\\n" "$FACEJOBS_INPUTS" "${DLS_TRAIN_URL-none}" "$FACEJOBS_WORK" "${FACEJOBS_VERSION_URL-none}"\n'
+        'printf "<%s>" "$@"\n'
+    )
+    return script
+
+
+def run_remote(script: Path, *arguments: str, **more: str) -> list[str]:
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(script.parent), **more}
+    command = ["sh", script, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_remote_paths_become_the_inputs_and_the_output_of_run_train(tmp_path: Path) -> None:
+    script = with_run_train(tmp_path / "a repository")
+    url = 'obs://bucket/it\'s \\a "folder"'
+    inputs, output, work, version, command = run_remote(
+        script, url, "s3://bucket/out", "--lr", "0.1 ,*", FACEJOBS_VERSION_URL="of the job around"
+    )
+    assert json.loads(inputs) == {"data": url}
+    assert output == "s3://bucket/out" and version == "none"
+    assert command == f"<sh><{script}><{work}/inputs/data><{work}/output><--lr><0.1 ,*>"
+    assert Path(work).parent == script.parent
+
+
+def test_local_paths_beside_remote_ones_stay_as_they_are(tmp_path: Path) -> None:
+    script = with_run_train(tmp_path / "repository")
+    inputs, output, work, _, command = run_remote(script, "s3://bucket/data", "my out")
+    assert (json.loads(inputs), output) == ({"data": "s3://bucket/data"}, "none")
+    assert command == f"<sh><{script}><{work}/inputs/data><my out>"
+    inputs, output, work, _, command = run_remote(script, "my data", "obs://bucket/out")
+    assert (inputs, output) == ("{}", "obs://bucket/out")
+    assert command == f"<sh><{script}><my data><{work}/output>"
+
+
+def test_the_same_command_finds_its_work_folder_again_and_another_one_does_not(tmp_path: Path) -> None:
+    script = with_run_train(tmp_path / "repository")
+    folders = [run_remote(script, "s3://bucket/data", out)[2] for out in ("one", "one", "two")]
+    assert folders[0] == folders[1] != folders[2]
+
+
+def test_remote_paths_from_end_to_end(tmp_path: Path) -> None:
+    repository = TRAIN.parent.parent
+    script = facejobs_that(tmp_path / "repository", 'mkdir -p "$4/model" && cp "$3"/* "$4/model"')
+    shutil.copy(repository / "run_train.sh", tmp_path / "repository")
+    server = moto_server.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        environment = {
+            "PATH": os.environ["PATH"],
+            "TMPDIR": str(tmp_path),
+            "FACEJOBS_PYTHON": sys.executable,
+            "S3_ENDPOINT": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret-of-the-test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        client = boto3.client(
+            "s3", endpoint_url=environment["S3_ENDPOINT"], aws_access_key_id="key",
+            aws_secret_access_key="secret-of-the-test", region_name="us-east-1",
+        )  # fmt: skip
+        client.create_bucket(Bucket="faces")
+        client.put_object(Bucket="faces", Key="data/cele.rec", Body=b"records")
+        command = ["sh", script, "s3://faces/data/", "obs://faces/out"]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert client.get_object(Bucket="faces", Key="out/model/cele.rec")["Body"].read() == b"records"
+        command[2] = "s3://faces/no-such-data"
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 127 and "no-such-data" in result.stdout
+    finally:
+        server.stop()
 
 
 def test_the_recipe_holds_valid_parameters() -> None:

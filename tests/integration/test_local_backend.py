@@ -112,7 +112,7 @@ def test_real_training_with_input_and_output_in_a_bucket(bucket, drawn_faces, mo
 
 
 def test_a_wrong_secret_is_127_and_failed(bucket, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anothers-key-0123")
     command = f"{sys.executable} -c pass {{inputs.faces}} {{outputs.run}}"
     spec = JobSpec.model_validate(
         {"name": "tiny", "command": command, "inputs": {"faces": f"{bucket}/faces"}, "outputs": {"run": None}}
@@ -122,7 +122,7 @@ def test_a_wrong_secret_is_127_and_failed(bucket, tmp_path, monkeypatch) -> None
     LocalBackend().submit(job.version)
     assert job.wait() is State.FAILED
     assert job.status.transitions[-1].exit_code == 127
-    assert "faces" in job.log() and "wrong" not in job.log()
+    assert "faces" in job.log() and "anothers-key-0123" not in job.log()
 
 
 def test_a_failed_attempt_is_repeated_from_its_checkpoint(tmp_path, whole_model) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from facejobs.jobs.backends.base import Plan
 from facejobs.jobs.backends.local_plan import inherited, make_plan, store_url, work_folder
 from facejobs.jobs.backends.local_supervisor import Order
-from facejobs.jobs.backends.processes import kill_processes_of
+from facejobs.jobs.backends.processes import kill_processes_of, processes_of
 from facejobs.jobs.backends.slots import pool_for
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.liveness import effective_state, is_alive, on_this_machine, process_facts
@@ -51,7 +51,7 @@ class LocalBackend:
         A version that was claimed and never started, because its submit was killed, is started.
         """
         status = read_status(version.store)
-        state = effective_state(status, version.store)
+        state = self._true_state(version, status)
         if state is State.COMPLETED:
             raise JobError(f"{_named(version)} is COMPLETED; `facejobs modify` makes a new version from it")
         if not state.ended and status.supervisor is not None:
@@ -60,7 +60,14 @@ class LocalBackend:
 
     def state(self, version: VersionFolder) -> State:
         """Its state, LOST where nobody answers for it any more."""
-        return effective_state(read_status(version.store), version.store)
+        return self._true_state(version, read_status(version.store))
+
+    def _true_state(self, version: VersionFolder, status: Status) -> State:
+        state = effective_state(status, version.store)
+        if state is State.LOST and processes_of(_work(version)):
+            # A task whose supervisor was killed before the task could say that it answers for the version.
+            return status.state
+        return state
 
     def _start(self, version: VersionFolder, attempt: int, fresh: bool) -> None:
         spec = version.record.spec
@@ -151,7 +158,7 @@ class LocalBackend:
     def stop(self, version: VersionFolder, kill: bool = False) -> None:
         """Ask it to save and end, or with `kill` end it now; returns when it has ended. JobError if it had before."""
         status = read_status(version.store)
-        state = effective_state(status, version.store)
+        state = self._true_state(version, status)
         if state.ended:
             raise JobError(f"{_named(version)} is {state}: there is nothing to stop")
         process = _answerable(version, status)
