@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facejobs.jobs.metric_history import Direction, direction_of, parse_journal
@@ -61,6 +61,7 @@ values = st.recursive(
 keys = st.sampled_from(["step", "epoch", "name", "value", "time", "protocol"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=40) | st.dictionaries(keys, values).map(lambda d: json.dumps(d).encode())))
 def test_no_line_ever_raises(lines: list[bytes]) -> None:
     history = parse_journal(b"\n".join(lines))
@@ -69,6 +70,7 @@ def test_no_line_ever_raises(lines: list[bytes]) -> None:
         assert steps and steps == sorted(set(steps))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 400))
 def test_cut_anywhere_the_whole_lines_remain(length: int) -> None:
     text = "".join(line(step=step) for step in range(5)).encode()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facejobs.cli import job_options as options
+
 if TYPE_CHECKING:
     from facejobs.jobs.versions import VersionFolder, VersionStore
 
@@ -21,11 +23,11 @@ def compare(
             metavar="JOB V1 V2 [V3 ...]", help="The job, and two or more versions: 3, V0003, last, best:METRIC."
         ),
     ],
-    store: Annotated[str | None, typer.Option(help="Version store: a directory or URL (or FACEJOBS_STORE).")] = None,
+    store: str = options.STORE,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a report with interactive curves.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+    as_json: bool = options.JSON,
 ) -> None:
     """Say which change between versions of a job mattered: parameters, metrics, noise, significance.
 
@@ -46,7 +48,7 @@ def compare(
     with messages.status("reading versions"):
         version_store = open_version_store(store)
         folders = _find(version_store, versions)
-        runs = [read_run(folder) for folder in folders]
+        runs = [read_run(folder, store) for folder in folders]
         comparison = compare_runs(runs, SeedGroups(version_store, runs[0].job).of)
     if as_json:
         typer.echo(json.dumps(to_json(comparison), indent=2, allow_nan=False))

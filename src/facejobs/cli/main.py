@@ -12,7 +12,7 @@ import sys
 import typer
 
 from facejobs import __version__
-from facejobs.cli import compare, data, evaluate, jobs, jobs_run, storage, train
+from facejobs.cli import compare, data, evaluate, jobs, jobs_run, storage, track, train
 from facejobs.errors import ExitCode, FacejobsError
 
 # What a shell reports for a process that SIGPIPE ended: its reader went away, as in `facejobs … | head`.
@@ -39,6 +39,7 @@ app.add_typer(storage.app, name="storage")
 app.add_typer(jobs.app)
 app.add_typer(jobs_run.app)
 app.add_typer(compare.app)
+app.add_typer(track.app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -9,7 +9,7 @@ from facejobs.jobs.comparison.as_json import as_json
 from facejobs.jobs.comparison.changes import changes, same_value
 from facejobs.jobs.comparison.comparison import Comparison, compare
 from facejobs.jobs.comparison.reading import SeedGroups, read_run
-from facejobs.jobs.comparison.run import Run
+from facejobs.jobs.comparison.run import Aspect, Fact, Run
 from facejobs.jobs.comparison.verdict import Judgement
 from facejobs.jobs.metric_history import parse_journal
 from facejobs.jobs.status import State
@@ -80,6 +80,29 @@ def test_where_code_changed_too_the_run_takes_the_parameters_back(make_version, 
     (experiment,) = told.experiments
     assert experiment.command == "facejobs modify cele V0002 -p lr=0.1"
     assert experiment.shows == "against V0002 what lr did, against V0001 what code did"
+
+
+def test_another_input_is_given_by_its_url_and_the_store_is_named() -> None:
+    def run(version: str, lr: float, url: str) -> Run:
+        facts = {Fact(Aspect.INPUT, "data"): {"url": url}}
+        history = parse_journal(b'{"step":1,"name":"x_accuracy","value":%f,"protocol":"p"}\n' % lr)
+        inputs = {"data": url}
+        return Run("j", version, State.COMPLETED, {"lr": lr}, facts, history=history, inputs=inputs, store="/my store")
+
+    told = verdict(compare([run("V0001", 0.1, "/one"), run("V0002", 0.2, "s3://bucket/two")]))
+    assert [item.command for item in told.experiments] == [
+        "facejobs modify j V0001 -p lr=0.2 --store '/my store'",
+        "facejobs modify j V0001 -i data=s3://bucket/two --store '/my store'",
+    ]
+
+
+def test_a_parameter_that_is_no_longer_given_is_taken_back_from_the_other_side(make_version, comparing) -> None:
+    first = make_version({"extra": 1, "lr": 0.3}, resolved=False)
+    told = verdict(comparing(first, make_version(accuracies=[0.9], resolved=False)))
+    assert [item.command for item in told.experiments] == [
+        "facejobs modify cele V0002 -p extra=1",
+        "facejobs modify cele V0001 -p lr=0.1",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facejobs.errors import ExitCode
@@ -69,6 +69,7 @@ def test_what_a_version_says_is_text(place: str) -> None:
     assert not [name for _, attributes in attacked.tags for name in attributes if name.startswith("on")]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_leaves_the_data_readable(text: str) -> None:
     document = render(comparison(description=text, metric=text or "x", value=text))

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facejobs.jobs.comparison.pair_scores import PairScores, parse_pair_scores
@@ -58,6 +58,7 @@ def test_equal_decisions_are_no_difference() -> None:
     assert (result.difference, result.low, result.high, result.p, result.real) == (0, 0, 0, 1, False)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
 def test_exchanging_the_models_mirrors_the_result(answers: list[tuple[bool, bool]]) -> None:
     first, other = (decided(np.array(side)) for side in zip(*answers, strict=True))
@@ -100,6 +101,7 @@ def test_damaged_scores_are_none(change: dict) -> None:
     assert parse_pair_scores("lfw", json.dumps({**WHOLE, **change}).encode()) is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_no_bytes_make_the_reader_raise(data: bytes) -> None:
     assert parse_pair_scores("lfw", data) is None

@@ -7,7 +7,9 @@ from typing import Any
 
 from facejobs.jobs.comparison.changes import ABSENT, Change
 from facejobs.jobs.comparison.formatting import listed
-from facejobs.jobs.comparison.run import SEED, Aspect, Run
+from facejobs.jobs.comparison.run import SEED, Aspect, Fact, Run
+
+_GIVEN = (Aspect.PARAMETER, Aspect.INPUT)
 
 
 @dataclass(frozen=True)
@@ -19,33 +21,35 @@ class Experiment:
 
 
 def separating(first: Run, other: Run, causes: Sequence[Change]) -> list[Experiment]:
-    """Runs that each differ in one of several causes; none where no parameter is among them.
+    """Runs that each differ in one of several causes; none where none of them is a parameter or an input.
 
-    `facejobs modify` runs today's code in today's environment. Where those changed too, the runs therefore start from
-    `other` and take its parameters back, so that what remains against `first` is not the parameters.
+    `facejobs modify` runs today's code in today's environment. Where those changed too, the run therefore starts from
+    `other` and takes the rest back, so that what remains against `first` is code and environment alone.
     """
-    parameters = [change for change in causes if change.fact.aspect is Aspect.PARAMETER]
-    if len(causes) < 2 or not parameters:
+    given = [change for change in causes if change.fact.aspect in _GIVEN]
+    if len(causes) < 2 or not given:
         return []
-    if len(parameters) == len(causes):
-        return [_one_changed(first, other, change) for change in parameters]
-    values = [(change, change.before) for change in parameters]
-    if any(not _can_be_given(value) for _, value in values):
+    if len(given) == len(causes):
+        found = [_one_changed(first, other, change) for change in given]
+        return [experiment for experiment in found if experiment is not None]
+    back = [_option(other, first, change.fact, change.before) for change in given]
+    if None in back:
         return []
-    rest = listed([str(change.fact) for change in causes if change not in parameters])
-    names = listed([change.fact.name for change in parameters])
+    words = [word for option in back if option is not None for word in option]
+    names = listed([str(change.fact) for change in given])
+    rest = listed([str(change.fact) for change in causes if change not in given])
     shows = f"against {other.version} what {names} did, against {first.version} what {rest} did"
-    return [Experiment(_modify(other, [(change.fact.name, value) for change, value in values]), shows)]
+    return [Experiment(_command("modify", other, words), shows)]
 
 
 def same_seed(first: Run, other: Run, cause: Change) -> Experiment | None:
     """The run that repeats `other` with the seed of `first`."""
     seed = {**(first.resolved or {}), **first.given}.get(SEED)
-    if not _can_be_given(seed) or seed is None:
+    option = _option(other, first, Fact(Aspect.PARAMETER, SEED), seed)
+    if option is None:
         return None
-    return Experiment(
-        _modify(other, [(SEED, seed)]), f"against {first.version} what {cause.fact} did, without the seed"
-    )
+    shows = f"against {first.version} what {cause.fact} did, without the seed"
+    return Experiment(_command("modify", other, option), shows)
 
 
 def another_seed(run: Run) -> Experiment | None:
@@ -53,30 +57,41 @@ def another_seed(run: Run) -> Experiment | None:
     seed = {**(run.resolved or {}), **run.given}.get(SEED)
     if isinstance(seed, bool) or not isinstance(seed, int):
         return None
-    return Experiment(_modify(run, [(SEED, seed + 1)]), "how much the seed alone moves the metrics")
+    words = ["-p", f"{run.spelling(SEED)}={seed + 1}"]
+    return Experiment(_command("modify", run, words), "how much the seed alone moves the metrics")
 
 
 def resumed(run: Run) -> Experiment:
     """Letting an interrupted version run to its end."""
-    return Experiment(shlex.join(["facejobs", "resume", run.job, run.version]), f"how {run.version} ends")
+    return Experiment(_command("resume", run, []), f"how {run.version} ends")
 
 
-def _one_changed(first: Run, other: Run, change: Change) -> Experiment:
-    name = change.fact.name
-    if _can_be_given(change.after):
-        return Experiment(_modify(first, [(name, change.after)]), f"against {first.version} what {name} did")
-    return Experiment(_modify(other, [(name, change.before)]), f"against {other.version} what {name} did")
+def _one_changed(first: Run, other: Run, change: Change) -> Experiment | None:
+    """`first` with one change; `other` without it, where the change is that something is no longer given."""
+    forth = _option(first, other, change.fact, change.after)
+    if forth is not None:
+        return Experiment(_command("modify", first, forth), f"against {first.version} what {change.fact} did")
+    back = _option(other, first, change.fact, change.before)
+    if back is None:
+        return None
+    return Experiment(_command("modify", other, back), f"against {other.version} what {change.fact} did")
 
 
-def _can_be_given(value: Any) -> bool:
-    return value is not ABSENT and value is not None
+def _option(changed: Run, source: Run, fact: Fact, value: Any) -> list[str] | None:
+    """The words that give `changed` the value which `source` has; None where no command can."""
+    if fact.aspect is Aspect.INPUT:
+        url = source.inputs.get(fact.name)
+        same = url is None or fact.name not in changed.inputs or url == changed.inputs[fact.name]
+        # The content under one URL changed: no command brings the earlier one back.
+        return None if same else ["-i", f"{fact.name}={url}"]
+    if value is ABSENT or value is None:
+        return None
+    return ["-p", f"{changed.spelling(fact.name)}={_as_typed(value)}"]
 
 
-def _modify(run: Run, values: Sequence[tuple[str, Any]]) -> str:
-    words = ["facejobs", "modify", run.job, run.version]
-    for name, value in values:
-        words += ["-p", f"{run.spelling(name)}={_as_typed(value)}"]
-    return shlex.join(words)
+def _command(name: str, run: Run, words: Sequence[str]) -> str:
+    where = ["--store", run.store] if run.store else []
+    return shlex.join(["facejobs", name, run.job, run.version, *words, *where])
 
 
 def _as_typed(value: Any) -> str:

@@ -21,8 +21,11 @@ PARAMETERS = "params.json"
 _READERS = 32
 
 
-def read_run(folder: VersionFolder) -> Run:
-    """Everything of one version; files that are absent or damaged become notes. Raises StorageError."""
+def read_run(folder: VersionFolder, store: str | None = None) -> Run:
+    """Everything of one version; files that are absent or damaged become notes. Raises StorageError.
+
+    `store` is how the user named the store, if at all: commands that the comparison proposes name it too.
+    """
     record, notes = folder.record, []
     written, damaged = _read_parameters(folder.store)
     scores, damaged_scores = read_pair_scores(folder.store)
@@ -39,6 +42,8 @@ def read_run(folder: VersionFolder) -> Run:
         resolved=resolved if isinstance(resolved, dict) else None,
         history=read_history(folder.store),
         scores=scores,
+        inputs=record.spec.inputs,
+        store=store,
         parent=record.parent,
         description=record.spec.description,
         created=record.created,

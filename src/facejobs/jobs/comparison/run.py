@@ -42,8 +42,8 @@ class Run:
     """One version: what went in (facts), how it stands, and what came out.
 
     `given` are the spec's parameters as they were written there; `resolved` all parameters with their defaults, where
-    the run wrote them. `facts` are all other things that can change a result, JSON-ready. `notes` is what could not be
-    read.
+    the run wrote them. `facts` are all other things that can change a result, JSON-ready. `inputs` are URLs by name.
+    `store` is what a command has to give as --store, if anything. `notes` is what could not be read.
     """
 
     job: str
@@ -54,6 +54,8 @@ class Run:
     resolved: Mapping[str, Any] | None = None
     history: MetricHistory = field(default_factory=MetricHistory)
     scores: Mapping[str, PairScores] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    store: str | None = None
     parent: str | None = None
     description: str = ""
     created: datetime | None = None
