@@ -206,3 +206,12 @@ def test_a_lost_job_says_so_with_its_last_lines(tmp_path) -> None:
     )
     assert result.returncode == 11
     assert "is LOST" in result.stdout and "tiny_training.py" in result.stderr and "resume" in result.stderr
+
+
+def test_killed_at_random_moments(tmp_path) -> None:
+    """Three seeds of chaos_kill.py; run it by hand for more."""
+    script = Path(__file__).with_name("chaos_kill.py")
+    command = [sys.executable, script, "--seeds", "3", "--first", "1"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "3 seeds: every store readable" in result.stdout

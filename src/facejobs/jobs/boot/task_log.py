@@ -18,7 +18,7 @@ class SecretFilter:
     """Replaces values by `***`; a value of several lines is hidden line by line, as a log may show one of them."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        parts = {part for value in values for part in (value, *value.splitlines()) if part.strip()}
+        parts = {line for value in values for line in value.splitlines() if line.strip()}
         encoded = sorted((part.encode(errors="surrogateescape") for part in parts), key=len, reverse=True)
         self.longest = max(map(len, encoded), default=0)
         self._pattern = re.compile(b"|".join(map(re.escape, encoded))) if encoded else None
