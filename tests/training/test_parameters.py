@@ -101,3 +101,11 @@ def test_a_recipe_without_parameters_is_refused(tmp_path, text: str) -> None:
 def test_a_missing_recipe_is_refused(tmp_path) -> None:
     with pytest.raises(ParameterError, match="cannot read"):
         read_recipe(tmp_path / "none.yaml")
+
+
+def test_verification_sets_may_lie_elsewhere_but_not_be_others() -> None:
+    here, there = Parameters(eval_data=("/work/a/lfw", "/b/cfp.bin")), Parameters(eval_data=("/tmp/lfw", "/c/cfp.bin"))
+    assert here.differences(there.as_json()) == [] and here.digest() == there.digest()
+    other = Parameters(eval_data=("/work/a/lfw", "/b/agedb.bin"))
+    assert [text.split()[0] for text in here.differences(other.as_json())] == ["--eval-data"]
+    assert here.digest() != other.digest()

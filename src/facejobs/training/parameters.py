@@ -83,10 +83,11 @@ class Parameters(BaseModel):
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """Which parameters differ from `other` in a way that makes it another run, as text, one each."""
         mine = self.as_json()
+        here, there = _decisive(mine), _decisive(other)
         return [
             f"{option_name(name)} {other.get(name)!r} there, {mine.get(name)!r} here"
             for name in sorted(mine.keys() | other.keys())
-            if name not in self.MAY_CHANGE_ON_RESUME and mine.get(name) != other.get(name)
+            if name not in self.MAY_CHANGE_ON_RESUME and here.get(name) != there.get(name)
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -95,8 +96,17 @@ class Parameters(BaseModel):
 
     def digest(self) -> str:
         """SHA-256 of the parameters that decide what is computed."""
-        decisive = {name: value for name, value in self.as_json().items() if name not in self.MAY_CHANGE_ON_RESUME}
+        values = _decisive(self.as_json())
+        decisive = {name: value for name, value in values.items() if name not in self.MAY_CHANGE_ON_RESUME}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _decisive(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as they count for what is computed: verification sets go by name, because on another machine, where a
+    run is resumed, they lie elsewhere.
+    """
+    sets = values.get("eval_data")
+    return {**values, "eval_data": [Path(path).name for path in sets]} if isinstance(sets, list) else dict(values)
 
 
 def _split(value: Any) -> Any:
