@@ -92,11 +92,18 @@ class Status(_Model):
 def read_status(store: ObjectStore) -> Status:
     """The status in a version folder, without transitions if none is written yet; VersionDamagedError if unreadable."""
     try:
-        return Status.model_validate_json(store.read(STATUS))
+        data = store.read(STATUS)
     except NotFoundError:
         return Status()
+    return parse_status(data, store.url_of(STATUS))
+
+
+def parse_status(data: bytes, url: str) -> Status:
+    """The content of a `status.json`; VersionDamagedError naming `url`."""
+    try:
+        return Status.model_validate_json(data)
     except ValidationError as error:
-        raise VersionDamagedError(f"{store.url}/{STATUS} is damaged: {error.errors()[0]['msg']}") from None
+        raise VersionDamagedError(f"{url} is damaged: {error.errors()[0]['msg']}") from None
 
 
 def write_status(store: ObjectStore, status: Status) -> None:

@@ -1,19 +1,21 @@
-"""`jobs/NAME/index.json`: the summaries of COMPLETED versions, so that a list of thousands needs few requests.
+"""`jobs/NAME/index.json`: the summaries of versions that have ended, so that a list of thousands needs few requests.
 
-Nothing is decided by the index. Which versions there are is asked of the store each time; a COMPLETED version never
-changes, so its summary cannot go stale; whatever the index lacks, or all of it if it is unreadable, is read from the
-versions themselves, and the index is written anew.
+Nothing is decided by the index. Which versions there are is asked of the store each time. A COMPLETED version never
+changes, so its summary cannot go stale; of another one that has ended the summary holds while its status.json is the
+same. Whatever the index lacks, or all of it if it is unreadable, is read from the versions themselves, and the index
+is written anew.
 """
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from facejobs.jobs.errors import VersionDamagedError, VersionNotFoundError
-from facejobs.jobs.status import State
+from facejobs.jobs.status import STATUS, State, Status, parse_status
 from facejobs.jobs.version_summary import VersionSummary, summarise
 from facejobs.jobs.versions import VersionFolder, VersionStore
 from facejobs.storage.errors import NotFoundError, StorageError
@@ -21,7 +23,7 @@ from facejobs.storage.store import ObjectStore
 
 INDEX = "index.json"
 THREADS = 32
-# Fewer missing versions than this are quicker read again than the index is written.
+# Fewer new versions than this are quicker read again than the index is written.
 _WORTH_WRITING = 20
 
 
@@ -32,12 +34,25 @@ class Listing(NamedTuple):
     damaged: list[str]
 
 
+class _Entry(BaseModel):
+    """A summary, and the SHA-256 of the status.json it was made from."""
+
+    status: str
+    summary: VersionSummary
+
+
 class _Index(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     format: Literal[1] = 1
-    written: datetime
-    versions: list[VersionSummary]
+    written: AwareDatetime
+    entries: list[_Entry]
+
+
+class _Reading(NamedTuple):
+    summary: VersionSummary
+    entry: _Entry | None
+    new: bool
 
 
 def list_versions(store: VersionStore, job: str, advance: Callable[[int, int], None] = lambda *_: None) -> Listing:
@@ -45,20 +60,23 @@ def list_versions(store: VersionStore, job: str, advance: Callable[[int, int], N
     folder = store.job_store(job)
     numbers = store.versions(job)
     indexed = _read_index(folder)
-    missing = [store.folder(job, number) for number in numbers if number not in indexed]
-    read: list[VersionSummary] = []
+    found: list[_Reading] = []
     damaged: list[str] = []
-    for item in _read_all(missing, len(numbers), advance):
-        if isinstance(item, VersionSummary):
-            read.append(item)
+    unread = []
+    for number in numbers:
+        entry = indexed.get(number)
+        if entry and entry.summary.state is State.COMPLETED:
+            found.append(_Reading(entry.summary, entry, new=False))
+        else:
+            unread.append((store.folder(job, number), entry))
+    for item in _read_all(unread, len(numbers), advance):
+        if isinstance(item, _Reading):
+            found.append(item)
         elif item is not None:
             damaged.append(item)
-    there = set(numbers)
-    known = [summary for number, summary in indexed.items() if number in there]
-    final = [summary for summary in read if summary.state is State.COMPLETED]
-    if len(final) >= _WORTH_WRITING:
-        _write_index(folder, known + final)
-    return Listing(sorted(known + read, key=lambda summary: summary.number), damaged)
+    if sum(item.new for item in found) >= _WORTH_WRITING:
+        _write_index(folder, [item.entry for item in found if item.entry])
+    return Listing(sorted((item.summary for item in found), key=lambda summary: summary.number), damaged)
 
 
 def drop_stale_index(folder: ObjectStore, number: int) -> None:
@@ -68,36 +86,46 @@ def drop_stale_index(folder: ObjectStore, number: int) -> None:
 
 
 def _read_all(
-    folders: list[VersionFolder], total: int, advance: Callable[[int, int], None]
-) -> Iterable[VersionSummary | str | None]:
-    done = total - len(folders)
+    unread: list[tuple[VersionFolder, _Entry | None]], total: int, advance: Callable[[int, int], None]
+) -> Iterator[_Reading | str | None]:
+    done = total - len(unread)
     with ThreadPoolExecutor(THREADS) as pool:
-        for item in pool.map(_read, folders):
+        for item in pool.map(lambda pair: _read(*pair), unread):
             done += 1
             advance(done, total)
             yield item
 
 
-def _read(folder: VersionFolder) -> VersionSummary | str | None:
+def _read(folder: VersionFolder, entry: _Entry | None) -> _Reading | str | None:
     try:
-        return summarise(folder)
+        try:
+            data = folder.store.read(STATUS)
+        except NotFoundError:
+            return _Reading(summarise(folder, Status()), None, new=False)
+        digest = hashlib.sha256(data).hexdigest()
+        if entry and entry.status == digest:
+            return _Reading(entry.summary, entry, new=False)
+        status = parse_status(data, folder.store.url_of(STATUS))
+        summary = summarise(folder, status)
     except VersionNotFoundError:
         # Deleted since the store was asked, or a folder in which a claimer died before it had the number.
         return None
     except VersionDamagedError as error:
         return str(error)
+    ended = status.state.ended
+    return _Reading(summary, _Entry(status=digest, summary=summary) if ended else None, new=ended)
 
 
-def _read_index(folder: ObjectStore) -> dict[int, VersionSummary]:
+def _read_index(folder: ObjectStore) -> dict[int, _Entry]:
     try:
         index = _Index.model_validate_json(folder.read(INDEX))
     except (NotFoundError, ValidationError):
         return {}
-    return {item.number: item for item in index.versions if item.state is State.COMPLETED}
+    return {entry.summary.number: entry for entry in index.entries}
 
 
-def _write_index(folder: ObjectStore, versions: list[Any]) -> None:
-    index = _Index(written=datetime.now(UTC), versions=sorted(versions, key=lambda summary: summary.number))
+def _write_index(folder: ObjectStore, entries: list[_Entry]) -> None:
+    index = _Index(written=datetime.now(UTC), entries=entries)
     try:
         folder.write(INDEX, index.model_dump_json().encode())
     except (StorageError, OSError):

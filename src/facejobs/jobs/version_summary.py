@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from facejobs.jobs.liveness import effective_state
 from facejobs.jobs.metric_summary import MetricSummary, read_metrics
 from facejobs.jobs.spec import Parameter
-from facejobs.jobs.status import State, read_status
+from facejobs.jobs.status import State, Status, read_status
 from facejobs.jobs.version_record import VersionRecord
 from facejobs.jobs.versions import VersionFolder
 
@@ -40,10 +40,10 @@ class VersionSummary(BaseModel):
         return ((self.ended or datetime.now(self.started.tzinfo)) - self.started).total_seconds()
 
 
-def summarise(folder: VersionFolder) -> VersionSummary:
-    """Read one version: its record, its status and its metrics; VersionNotFoundError, VersionDamagedError."""
+def summarise(folder: VersionFolder, status: Status | None = None) -> VersionSummary:
+    """Read one version (its status only if it is not given); raises VersionNotFoundError, VersionDamagedError."""
     record = folder.record
-    status = read_status(folder.store)
+    status = status or read_status(folder.store)
     return VersionSummary(
         **_of_record(folder.number, record),
         state=effective_state(status, folder.store),
