@@ -72,7 +72,9 @@ class SeaweedFS:
         options = [option if "port" in option else f"{option}.port" for option in options]
         command = [_weed(), "-logtostderr", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self._folder}"]
         command += [f"{option}={port}" for option, port in zip(options, self._ports.values(), strict=True)]
-        command += ["-s3", f"-s3.config={self._folder / 's3.json'}", "-volume.max=20", "-master.volumeSizeLimitMB=256"]
+        command += ["-s3", f"-s3.config={self._folder / 's3.json'}", "-master.volumeSizeLimitMB=256"]
+        # Every bucket takes up to seven volumes of its own, empty or not.
+        command += ["-volume.max=500"]
         command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
         command += [f"-{part}.localSocket={self._folder / part}.sock" for part in ("filer", "s3")]
         with (self._folder / "weed.log").open("ab") as log:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from facejobs.storage.errors import CorruptError, StorageError
-from facejobs.storage.s3_errors import explained, is_passing
+from facejobs.storage.s3_errors import explained, is_damage, is_passing
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Connection:
                 try:
                     result = request()
                 except Exception as error:
-                    damaged += isinstance(error, CorruptError)
+                    damaged += isinstance(error, CorruptError) or is_damage(error)
                     if damaged >= _DAMAGED_TRIES or not (damaged or is_passing(error)):
                         raise
                     pause = random.uniform(0.5, 1.0) * min(_LONGEST_PAUSE, 0.1 * 2**attempt)

@@ -64,8 +64,9 @@ _MEANING: dict[str, tuple[type[StorageError], str]] = {
 }
 
 # Answers that ask for another try, besides every 5xx but 501 (not implemented), 505 and 507 (full).
-_PASSING = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "IncompleteBody", "BadDigest"})
-_PASSING |= {"OperationAborted", "ConditionalRequestConflict", "XAmzContentSHA256Mismatch", "TooManyRequests"}
+_DAMAGE = frozenset({"BadDigest", "XAmzContentSHA256Mismatch"})
+_PASSING = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests"})
+_PASSING |= {"OperationAborted", "ConditionalRequestConflict", "IncompleteBody", *_DAMAGE}
 _LASTING_STATUS = frozenset({501, 505, 507})
 
 
@@ -117,6 +118,13 @@ def is_passing(error: Exception) -> bool:
         # A certificate stays wrong; a handshake that was cut off does not.
         return "CERTIFICATE" not in str(error).upper() and "WRONG_VERSION" not in str(error).upper()
     return isinstance(error, boto.HTTPClientError | boto.ConnectionError | boto.IncompleteReadError)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the server says that it received other bytes than were sent."""
+    from botocore import exceptions as boto
+
+    return isinstance(error, boto.ClientError) and code_of(error.response) in _DAMAGE
 
 
 def code_of(response: dict[str, Any]) -> str:
