@@ -144,6 +144,16 @@ def test_a_difference_inside_the_band_of_seeds_is_noise(make_version, comparing)
     assert any("outside this band" in detail for detail in told.details)
 
 
+def test_of_many_seeds_a_few_are_named(make_version, comparing) -> None:
+    first = make_version(accuracies=[0.80])
+    for seed in range(2, 10):
+        make_version({"seed": seed}, [0.80 + seed / 1000])
+    (line, *_) = verdict(comparing(first, make_version({"lr": 0.2}, [0.9]))).details
+    assert line.startswith(
+        "The seed alone moves lfw_accuracy by 0.0090 (9 runs: V0001 V0002 V0003 V0004 V0005 V0006 and 3 more)"
+    )
+
+
 def test_the_band_of_the_other_side_counts_too(make_version, comparing) -> None:
     first, other = make_version(accuracies=[0.80]), make_version({"lr": 0.2}, [0.84])
     make_version({"lr": 0.2, "seed": 9}, [0.79])

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from facejobs.jobs.comparison.changes import ABSENT, Change, all_facts, changes, differing
+from facejobs.jobs.comparison.evidence import Evidence
+from facejobs.jobs.comparison.judging import judge
 from facejobs.jobs.comparison.metric_rows import MetricRow, metric_rows
 from facejobs.jobs.comparison.run import Fact, Run
 from facejobs.jobs.comparison.significance import PairedBootstrap, paired_bootstrap
-from facejobs.jobs.comparison.verdict import Evidence, Verdict, judge
+from facejobs.jobs.comparison.verdict import Verdict
 
 FindGroup = Callable[[Run], Sequence[Run]]
 

@@ -68,12 +68,10 @@ class SeedGroups:
         if own is None:
             return [run] if run.finished else []
         alike = [folder for folder, known in submitted if only_seed_differs(own, known)]
-        return seed_group(run, [self._whole(folder) for folder in alike])
-
-    def _whole(self, folder: VersionFolder) -> Run:
-        if folder.name not in self._read:
-            self._read[folder.name] = read_run(folder)
-        return self._read[folder.name]
+        unread = [folder for folder in alike if folder.name not in self._read]
+        with ThreadPoolExecutor(_READERS) as pool:
+            self._read |= {found.version: found for found in pool.map(read_run, unread)}
+        return seed_group(run, [self._read[folder.name] for folder in alike])
 
     def _all(self) -> list[tuple[VersionFolder, Run]]:
         if self._submitted is None:
