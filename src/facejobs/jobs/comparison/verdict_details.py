@@ -69,8 +69,8 @@ def _bootstrap_line(bootstrap: PairedBootstrap, first: Run, other: Run) -> str:
     return (
         f"Between these two models the difference in accuracy on the {bootstrap.pairs:,} pairs of {bootstrap.set_name} "
         f"{told}: {signed(bootstrap.difference)}, {interval_text(bootstrap)}, p {_share(bootstrap.p)} (paired "
-        f"bootstrap, {bootstrap.resamples:,} resamples). {other.version} alone is right on {bootstrap.only_other:,} pairs, "
-        f"{first.version} alone on {bootstrap.only_first:,}."
+        f"bootstrap, {bootstrap.resamples:,} resamples). {other.version} alone is right on {bootstrap.only_other:,} "
+        f"pairs, {first.version} alone on {bootstrap.only_first:,}."
     )
 
 
