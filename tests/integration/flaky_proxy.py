@@ -77,8 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
                 server.putheader(name, value)
         if fault == "other bytes" and body:
             body = body[:-1] + bytes([body[-1] ^ 1])
-        server.endheaders(body or None)
         try:
+            server.endheaders(body or None)
             response = server.getresponse()
             data = response.read()
         except (OSError, http.client.HTTPException):
