@@ -75,6 +75,8 @@ class SeaweedFS:
         command += ["-s3", f"-s3.config={self._folder / 's3.json'}", "-master.volumeSizeLimitMB=256"]
         # Every bucket takes up to seven volumes of its own, empty or not.
         command += ["-volume.max=500"]
+        # A master that restarts alone waits for the others of its election, ten seconds if not told.
+        command += ["-master.electionTimeout=1s", "-master.heartbeatInterval=200ms"]
         command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
         command += [f"-{part}.localSocket={self._folder / part}.sock" for part in ("filer", "s3")]
         with (self._folder / "weed.log").open("ab") as log:
