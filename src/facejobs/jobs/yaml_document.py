@@ -14,7 +14,7 @@ _MAX_BYTES = 1 << 20
 _MAX_DEPTH = 16
 _MAX_NODES = 20_000
 _PREFIX = "tag:yaml.org,2002:"
-_SCALARS = frozenset(f"{_PREFIX}{kind}" for kind in ("null", "bool", "int", "float", "str"))
+_PLAIN = frozenset(f"{_PREFIX}{kind}" for kind in ("null", "bool", "int", "float", "str", "map", "seq"))
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ class _Reader:
         self._nodes += 1
         if len(path) > _MAX_DEPTH or self._nodes > _MAX_NODES:
             raise self._error(node, "nested too deeply or too large for a job spec")
+        if node.tag not in _PLAIN and node.tag != f"{_PREFIX}timestamp":
+            raise self._error(node, f"{node.tag.removeprefix(_PREFIX)!r} is not a type of a job spec: put it in quotes")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -110,8 +112,6 @@ class _Reader:
     def _scalar(self, node: yaml.Node) -> Value:
         if node.tag == f"{_PREFIX}timestamp":
             return str(node.value)
-        if node.tag not in _SCALARS:
-            raise self._error(node, f"{node.tag.removeprefix(_PREFIX)!r} is not a type of a job spec: put it in quotes")
         try:
             value: Value = self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError, LookupError, OverflowError):
