@@ -369,6 +369,16 @@ def test_objects_that_cannot_be_files_together(bucket_url: str, tmp_path: Path) 
         download_folder(store, tmp_path / "back")
 
 
+def test_a_file_where_the_folder_belongs(store: ObjectStore, source: Path) -> None:
+    upload_folder(source, store)
+    for target in (source / "metrics.jsonl", source / "metrics.jsonl" / "sub"):
+        with pytest.raises(StorageError, match=r"metrics\.jsonl.* is a file"):
+            download_folder(store, target)
+    with pytest.raises(UploadError, match=r"No such file or directory: /proc/x") as caught:
+        upload_folder(source, open_store("/proc/x"))
+    assert "vanished" not in str(caught.value)
+
+
 def test_a_folder_where_a_file_belongs_is_named(store: ObjectStore, source: Path, tmp_path: Path) -> None:
     upload_folder(source, store)
     (tmp_path / "back/metrics.jsonl/sub").mkdir(parents=True)

@@ -50,7 +50,7 @@ def download_folder(
     wanted = _named_by_manifest(store, manifest_key) if manifest_key else _listed(store)
     wanted = [item for item in wanted if include(item.name)]
     _require_safe(wanted, store, folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     failures = Failures()
     entries: dict[str, ManifestEntry] = {}
     total = sum(item.size for item in wanted)
@@ -63,6 +63,13 @@ def download_folder(
     verdict = f"{len(failures)} of {len(wanted)} files of {store.url} did not arrive in {folder}"
     failures.raise_any(DownloadError, verdict, "download it again: what has arrived is not fetched twice")
     return Manifest(entries)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise StorageError(f"{folder} is a file, or lies below one; name a folder to download into") from None
 
 
 def _named_by_manifest(store: ObjectStore, key: str) -> list[_Wanted]:

@@ -90,8 +90,7 @@ def _name(file: LocalFile) -> str:
 
 def _digest_if_there(store: ObjectStore, there: Mapping[str, ObjectInfo], file: LocalFile) -> FileDigest | None:
     """The file's digest if the store has that content under its name."""
-    digest = digest_file(file.path)
-    file.require_unchanged()
+    digest = _of_unchanged(file, digest_file)
     info = there[file.name]
     if info.etag is not None:
         return digest if info.etag == digest.etag else None
@@ -100,7 +99,16 @@ def _digest_if_there(store: ObjectStore, there: Mapping[str, ObjectInfo], file: 
 
 
 def _upload(store: ObjectStore, file: LocalFile) -> FileDigest:
-    digest = store.upload(file.path, file.name)
+    return _of_unchanged(file, lambda path: store.upload(path, file.name))
+
+
+def _of_unchanged(file: LocalFile, digest_of: Callable[[Path], FileDigest]) -> FileDigest:
+    """The digest that was made by reading the file; raises CorruptError if the file changed or vanished meanwhile."""
+    try:
+        digest = digest_of(file.path)
+    except FileNotFoundError:
+        file.require_unchanged()
+        raise
     file.require_unchanged()
     return digest
 

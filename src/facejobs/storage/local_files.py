@@ -26,8 +26,12 @@ class LocalFile:
     state: tuple[int, int, int]
 
     def require_unchanged(self) -> None:
-        """Raise CorruptError if the file was written to since; FileNotFoundError if it is gone."""
-        if _state(self.path.stat()) != self.state:
+        """Raise CorruptError if the file was written to since, or is gone."""
+        try:
+            same = _state(self.path.stat()) == self.state
+        except FileNotFoundError:
+            raise CorruptError(f"{self.path} vanished while it was read; upload again when nobody removes it") from None
+        if not same:
             raise CorruptError(f"{self.path} changed while it was read; upload again when nobody writes to it")
 
 

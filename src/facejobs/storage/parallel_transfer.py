@@ -79,8 +79,6 @@ def _cause(error: StorageError | OSError) -> str:
     if isinstance(error, OSError):
         if error.errno in _DISK_REFUSES:
             raise error
-        if isinstance(error, FileNotFoundError):
-            return f"{error.filename} vanished while it was read"
         return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     return str(error)
 

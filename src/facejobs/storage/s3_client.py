@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from facejobs import __version__
 from facejobs.storage.errors import CorruptError, StorageError
 from facejobs.storage.s3_errors import explained, is_damage, is_passing
 
@@ -178,6 +179,8 @@ def _config(settings: Any, endpoint: str | None) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         signature_version="s3v4",
+        # botocore would put its own name together anew for every request, twice.
+        user_agent=f"facejobs/{__version__}",
         tcp_keepalive=True,
         s3=s3,
     )
