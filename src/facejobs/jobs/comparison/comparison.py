@@ -6,6 +6,7 @@ from typing import Any
 
 from facejobs.jobs.comparison.changes import ABSENT, Change, all_facts, changes, differing
 from facejobs.jobs.comparison.evidence import Evidence
+from facejobs.jobs.comparison.formatting import listed
 from facejobs.jobs.comparison.judging import judge
 from facejobs.jobs.comparison.metric_rows import MetricRow, metric_rows
 from facejobs.jobs.comparison.run import Fact, Run
@@ -52,7 +53,9 @@ class Comparison:
                 notes.append(f"{run.version} is {run.state}: it is compared with what it has so far.")
             if count := run.history.unreadable_lines:
                 notes.append(f"{run.version}: {count} line{'s' if count > 1 else ''} of metrics.jsonl cannot be read.")
-            notes += [f"{run.version}: {note}" for note in run.notes]
+        texts = dict.fromkeys(note for run in self.runs for note in run.notes)
+        for text in texts:
+            notes.append(f"{listed([run.version for run in self.runs if text in run.notes])}: {text}.")
         return notes
 
 

@@ -31,7 +31,7 @@ def read_run(folder: VersionFolder, store: str | None = None) -> Run:
     scores, damaged_scores = read_pair_scores(folder.store)
     notes += [f"{key} cannot be read" for key in [*damaged, *damaged_scores]]
     if record.code.sha256 is None:
-        notes.append("its code is not recorded (no git repository), so a change of it would not be seen")
+        notes.append("the code is not recorded (no git repository), so a change of it would not be seen")
     resolved = written.get("parameters")
     return Run(
         job=record.job,
