@@ -18,15 +18,7 @@ from facejobs.jobs.submission import submit
 from facejobs.jobs.versions import VersionFolder, open_version_store
 
 TINY = Path(__file__).with_name("tiny_training.py")
-_SUBMIT = """
-import sys
-from facejobs.jobs.backends.local import LocalBackend
-from facejobs.jobs.liveness import is_alive
-from facejobs.jobs.spec import JobSpec
-from facejobs.jobs.submission import submit
-from facejobs.jobs.versions import open_version_store
-submit(JobSpec.model_validate_json(sys.argv[1]), open_version_store(sys.argv[2]), LocalBackend())
-"""
+FACEJOBS = Path(sys.executable).with_name("facejobs")
 
 
 def tiny_spec(*options: object, **fields: object) -> JobSpec:
@@ -84,7 +76,10 @@ class Job:
 
 def submit_by_command(spec: JobSpec, store: str) -> subprocess.Popen[bytes]:
     """The command line that submits, as a process that may be killed."""
-    return subprocess.Popen([sys.executable, "-c", _SUBMIT, spec.model_dump_json(), store])
+    path = Path(f"{store}.yaml")
+    # JSON is YAML.
+    path.write_text(spec.model_dump_json(exclude_defaults=True))
+    return subprocess.Popen([FACEJOBS, "submit", path, "--store", store], stdout=subprocess.DEVNULL)
 
 
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:

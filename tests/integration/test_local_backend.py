@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from local_jobs import Job, submit_by_command, tiny_spec, until
+from local_jobs import FACEJOBS, TINY, Job, submit_by_command, tiny_spec, until
 
 from facejobs.jobs.backends.local import LocalBackend
 from facejobs.jobs.errors import JobError
@@ -21,8 +21,7 @@ from facejobs.jobs.versions import open_version_store
 from facejobs.storage.folder_sync import upload_folder
 from facejobs.storage.opening import open_store
 
-FACEJOBS = Path(sys.executable).with_name("facejobs")
-REAL = ["--batch-size 4", "--embedding-size 8", "--max-steps 6", "--checkpoint-every 2", "--warmup-steps 2"]
+REAL = ["--batch-size 4", "--embedding-size 8", "--max-steps 4", "--checkpoint-every 2", "--warmup-steps 2"]
 REAL += ["--lr 0.02", "--epochs 50"]
 
 
@@ -58,12 +57,12 @@ def begun(job: Job, steps: int = 8) -> bool:
     )
 
 
-@pytest.fixture
-def whole_model(tmp_path: Path) -> dict[str, bytes]:
-    """The model of a run that nothing disturbed."""
-    job = Job.submit(tiny_spec("--pause", "0.001"), str(tmp_path / "undisturbed"))
-    assert job.wait() is State.COMPLETED, job.log()
-    return job.model()
+@pytest.fixture(scope="module")
+def whole_model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The model of a run that nothing disturbed, and no job surrounded."""
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    subprocess.run([sys.executable, TINY, run, "--pause", "0"], check=True)
+    return {path.name: path.read_bytes() for path in (run / "model").iterdir()}
 
 
 def test_a_machine_dies_and_the_job_goes_on_elsewhere(store, whole_model, monkeypatch) -> None:
