@@ -1,5 +1,6 @@
 """What only a bucket can do: settings, ETags, wrong servers, listings by page, uploads that fail half-way."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -303,6 +304,24 @@ def test_a_claim_whose_answer_was_lost_is_still_ours(bucket_url: str, monkeypatc
     monkeypatch.setattr(store._client, "put_object", lose_first)
     assert store.write_if_absent("V0001", b"same") is True
     assert store.write_if_absent("V0001", b"same") is False
+
+
+@pytest.mark.parametrize("size", [5, MULTIPART_THRESHOLD + 1])
+def test_a_full_disk_leaves_the_old_file_and_no_other(
+    bucket_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, size: int
+) -> None:
+    store = open_store(bucket_url)
+    (tmp_path / "good").write_bytes(bytes(size))
+    store.upload(tmp_path / "good", "key")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.download("key", tmp_path / "good")
+    assert [path.name for path in tmp_path.iterdir()] == ["good"]
+    assert (tmp_path / "good").stat().st_size == size
 
 
 def test_a_server_without_ranges_still_gives_the_range(bucket_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
