@@ -12,6 +12,19 @@ app = typer.Typer(rich_markup_mode=None)
 _YES = typer.Option(False, "-y", "--yes", help="Do not ask.")
 
 
+def _confirm(question: str) -> None:
+    """Ask on the terminal; raises SpecError unless the answer is yes."""
+    from facejobs.jobs.errors import SpecError
+
+    try:
+        if typer.confirm(question, err=True):
+            return
+    except typer.Abort:
+        # Nobody there to answer.
+        typer.echo(err=True)
+    raise SpecError("nothing was removed; --yes removes without asking")
+
+
 @app.command("delete")
 def delete(
     job: str = options.JOB,
@@ -30,7 +43,7 @@ def delete(
     folder = opened.find(job, version)
     check_deletable(opened, folder, force)
     if not yes:
-        typer.confirm(f"delete {folder.job} {folder.name} in {folder.url}, for good?", abort=True, err=True)
+        _confirm(f"delete {folder.job} {folder.name} in {folder.url}, for good?")
     size = delete_version(opened, folder)
     if as_json:
         typer.echo(json.dumps({"job": folder.job, "version": folder.name, "deleted": True, "bytes": size}))
@@ -63,7 +76,7 @@ def gc(
             typer.echo(f"{item.version.name}: checkpoints of steps {steps}, {byte_count(item.size)}")
     if found and not dry_run:
         if not yes:
-            typer.confirm(f"remove {amount}?", abort=True, err=True)
+            _confirm(f"remove {amount}?")
         for item in found:
             remove_garbage(item)
     if as_json:

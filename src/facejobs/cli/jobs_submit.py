@@ -98,7 +98,7 @@ def _submit(spec: "JobSpec", store: str | None, backend: str, parent: str | None
         typer.echo(json.dumps(facts))
         return
     named = f"{version.job} {version.name}" + (f" --store {shlex.quote(store)}" if store else "")
-    came_from = f", modified from {parent}" if parent else ""
+    came_from = f", modified from {parent}," if parent else ""
     typer.echo(f"{version.job} {version.name}{came_from} is submitted to the backend {backend}: {version.url}")
     typer.echo(f"  facejobs wait {named}      shows its progress until it ends")
     typer.echo(f"  facejobs logs {named} -f   follows its log")

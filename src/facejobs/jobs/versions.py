@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from functools import cached_property
 
-from facejobs.jobs.errors import JobError, VersionNotFoundError
+from facejobs.jobs.errors import JobError, SpecError, VersionNotFoundError
 from facejobs.jobs.references import parse_reference
 from facejobs.jobs.spec import JOB_NAME
 from facejobs.jobs.version_record import RECORD, Tombstone, VersionRecord, parse_record, version_name, version_number
@@ -91,8 +91,6 @@ class VersionStore:
         Numbers are consecutive: one is only tried when the one before it is known to be taken. Safe with any number
         of processes on any machines; a process that dies here leaves either a whole version or nothing.
         """
-        if not JOB_NAME.fullmatch(job):
-            raise JobError(f"{job!r} is no name of a job: 1 to 64 letters, digits, '_' or '-'")
         number = self._last_taken(job)
         for _ in range(_CLAIM_ATTEMPTS):
             number += 1
@@ -122,7 +120,9 @@ class VersionStore:
         raise VersionNotFoundError(self._what_there_is(reference.job))
 
     def job_store(self, job: str) -> ObjectStore:
-        """The folder of one job, which holds those of its versions."""
+        """The folder of one job, which holds those of its versions; SpecError if that is no name of a job."""
+        if not JOB_NAME.fullmatch(job):
+            raise SpecError(f"{job!r} is no name of a job: 1 to 64 letters, digits, '_' or '-'")
         return self.store.below(f"jobs/{job}")
 
     def folder(self, job: str, number: int) -> VersionFolder:
