@@ -1,5 +1,8 @@
 """The embedder feeds a model as model.json says, and refuses a model that is not what it says."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -207,3 +210,18 @@ def test_weights_outside_the_described_files_are_not_read(tmp_path: Path) -> Non
     describe(tmp_path, size=8)
     with pytest.raises(ModelError, match="cannot be loaded"):
         Embedder.load(tmp_path)
+
+
+def test_a_session_keeps_no_telemetry(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    model = tmp_path / "model"
+    model.mkdir()
+    publish(model)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    program = (
+        "import sys, pathlib, numpy as np; from facejobs.inference.embedder import Embedder; "
+        f"Embedder.load(pathlib.Path(sys.argv[1])).embed(np.zeros((1, {HEIGHT}, {WIDTH}, 3), np.uint8))"
+    )
+    subprocess.run([sys.executable, "-c", program, model], env={**environment, "HOME": str(home)}, check=True)
+    assert not [path for path in home.rglob("*") if "onnxruntime" in path.name or "Microsoft" in path.name]
