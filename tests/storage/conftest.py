@@ -1,12 +1,21 @@
-"""An S3 server in the process of the tests."""
+"""An S3 server in the process of the tests, and a folder to copy to it or to a directory."""
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
+
+from facejobs.storage.opening import open_store
+from facejobs.storage.store import ObjectStore
+
+# Test folders are no packages, so what tests here share is found by its folder.
+sys.path.insert(0, str(Path(__file__).parent))
+from meddler import FILES
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +62,20 @@ def bucket_url(s3_environment: str, plain_client: Any) -> str:
     name = f"bucket-{secrets.token_hex(6)}"
     plain_client.create_bucket(Bucket=name)
     return f"s3://{name}"
+
+
+@pytest.fixture(params=["disk", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """An empty store of each kind."""
+    url = str(tmp_path / "store") if request.param == "disk" else request.getfixturevalue("bucket_url") + "/deep/folder"
+    return open_store(url)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A folder with the files of FILES."""
+    folder = tmp_path / "source"
+    for name, data in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
