@@ -182,12 +182,11 @@ def test_an_input_that_is_not_there(tmp_path: Path, name: str) -> None:
 
 
 def test_a_bucket_gives_the_same_as_a_directory(tmp_path: Path, s3_bucket: str) -> None:
+    from facejobs.storage.folder_upload import upload_folder
     from facejobs.storage.opening import open_store
 
     write_records(tmp_path / "data", 50, 7, payload=30_000)
-    store = open_store(f"{s3_bucket}/data")
-    for path in (tmp_path / "data").iterdir():
-        store.upload(path, path.name)
+    upload_folder(tmp_path / "data", open_store(f"{s3_bucket}/data"))
     here, there = fingerprint_input(str(tmp_path / "data")), fingerprint_input(f"{s3_bucket}/data")
     assert there.model_dump(exclude={"url"}) == here.model_dump(exclude={"url"})
     single = fingerprint_input(f"{s3_bucket}/data/property")

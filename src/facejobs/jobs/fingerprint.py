@@ -18,6 +18,7 @@ from facejobs.jobs.errors import JobError
 from facejobs.jobs.fingerprint_cache import FingerprintCache
 from facejobs.jobs.record_count import count_images
 from facejobs.storage.errors import NotFoundError
+from facejobs.storage.manifest import MANIFEST
 from facejobs.storage.opening import open_store
 from facejobs.storage.store import ObjectInfo, ObjectStore
 from facejobs.storage.url import is_remote
@@ -77,7 +78,8 @@ def fingerprint_input(url: str, advance: Advance = lambda *_: None) -> DataFinge
 def _look(url: str) -> _Content:
     store = open_store(url)
     if is_remote(url) or not Path(url).is_file():
-        files = list(store.list())
+        # A folder that was uploaded has a manifest, which its copy on a disk has not.
+        files = [info for info in store.list() if info.key != MANIFEST]
         if files:
             return _Content(store, "records" if _record_names(files) else "folder", files)
     parent, _, name = url.rstrip("/").rpartition("/")

@@ -9,7 +9,7 @@ from facejobs.jobs.errors import SpecError
 from facejobs.jobs.spec import JobSpec, Scalar
 
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
-_DECIMAL = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_DECIMAL = re.compile(r"-?((0|[1-9]\d*)(\.\d*|(?=[eE]))|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 # Names as close as this to one in the spec are taken for a slip of the finger.
 _TOO_CLOSE = 0.8
 
