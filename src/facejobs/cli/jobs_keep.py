@@ -61,13 +61,15 @@ def gc(
 ) -> None:
     """Remove checkpoints of ended versions, all but the last and the best one of each."""
     from facejobs.cli.counts import count_of
+    from facejobs.cli.jobs_progress import counting
     from facejobs.cli.tables import byte_count
     from facejobs.jobs.checkpoint_removal import find_garbage, remove_garbage
     from facejobs.jobs.versions import open_version_store
 
     opened = open_version_store(store)
     opened.find(job, "last")  # raises for a job that is not there
-    found = find_garbage(opened, job)
+    with counting(f"looking through {job}") as advance:
+        found = find_garbage(opened, job, advance)
     size = sum(item.size for item in found)
     amount = f"{count_of(sum(len(item.steps) for item in found), 'checkpoint')}, {byte_count(size)}"
     if not as_json:

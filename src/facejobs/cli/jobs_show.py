@@ -11,17 +11,22 @@ if TYPE_CHECKING:
     from facejobs.jobs.version_summary import VersionSummary
     from facejobs.jobs.versions import VersionStore
 
+_THREADS = 16
+
 app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command("list")
 def list_jobs(store: str = options.STORE, as_json: bool = options.JSON) -> None:
     """List the jobs of a store, each with its newest version."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from facejobs.cli.tables import local_time, print_table
     from facejobs.jobs.versions import open_version_store
 
     versions = open_version_store(store)
-    rows = [_job_row(versions, job) for job in versions.jobs()]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        rows = list(pool.map(lambda job: _job_row(versions, job), versions.jobs()))
     if as_json:
         typer.echo(json.dumps(rows, indent=1, default=str))
         return

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from facejobs.jobs.liveness import effective_state
@@ -10,6 +12,7 @@ from facejobs.jobs.versions import VersionFolder, VersionStore
 from facejobs.storage.errors import NotFoundError
 from facejobs.storage.store import ObjectInfo
 
+_THREADS = 16
 _FOLDER = "checkpoints"
 _MANIFEST = "/manifest.json"
 _STEP = re.compile(r"step-(\d+)", re.ASCII)
@@ -24,13 +27,17 @@ class Garbage(NamedTuple):
     size: int
 
 
-def find_garbage(store: VersionStore, job: str) -> list[Garbage]:
-    """Checkpoints of ended versions, but for the last one, from which a run resumes, and the best one of each."""
+def find_garbage(store: VersionStore, job: str, advance: Callable[[int, int], None] = lambda *_: None) -> list[Garbage]:
+    """Checkpoints of ended versions, but for the last one, from which a run resumes, and the best one of each.
+
+    `advance(done, in_all)` counts the versions that were looked at.
+    """
+    numbers = store.versions(job)
     found = []
-    for number in store.versions(job):
-        version = store.folder(job, number)
-        if effective_state(read_status(version.store), version.store).ended:
-            garbage = _of_version(version)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        looked_at = pool.map(lambda number: _of_version(store.folder(job, number)), numbers)
+        for done, garbage in enumerate(looked_at, 1):
+            advance(done, len(numbers))
             if garbage.keys:
                 found.append(garbage)
     return found
@@ -44,6 +51,8 @@ def remove_garbage(garbage: Garbage) -> None:
 
 
 def _of_version(version: VersionFolder) -> Garbage:
+    if not effective_state(read_status(version.store), version.store).ended:
+        return Garbage(version, [], [], 0)
     steps: dict[int, list[ObjectInfo]] = {}
     for info in version.store.list(_FOLDER):
         match = _STEP.fullmatch(info.key.split("/")[1])
