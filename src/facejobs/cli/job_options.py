@@ -7,6 +7,12 @@ VERSION = typer.Argument(None, metavar="[V]", help="Its version: 3, V0003, last 
 STORE = typer.Option(None, "--store", metavar="URL", help="Version store; default: FACEJOBS_STORE, else .facejobs.")
 JSON = typer.Option(False, "--json", help="Print JSON.")
 BACKEND = typer.Option("local", "--backend", metavar="NAME", help="Where it runs.")
+TRACKING = typer.Option(
+    None,
+    "--tracking",
+    metavar="mlflow",
+    help="Send parameters and metrics to the MLflow server of MLFLOW_TRACKING_URI when it ends.",
+)
 PARAMETERS = typer.Option([], "-p", "--parameter", metavar="NAME=VALUE", help="Set a parameter; may be repeated.")
 INPUTS = typer.Option([], "-i", "--input", metavar="NAME=URL", help="Set an input; may be repeated.")
 ENVIRONMENT = typer.Option(

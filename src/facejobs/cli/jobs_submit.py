@@ -3,7 +3,7 @@
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 _SPEC = typer.Argument(..., metavar="SPEC", help="Job spec, such as jobs/face-recognition.yaml.")
 _LONG = 76
+Tracking = Literal["mlflow"]
 
 
 @app.command("plan")
@@ -47,10 +48,11 @@ def submit(
     environment: list[str] = options.ENVIRONMENT,
     store: str = options.STORE,
     backend: str = options.BACKEND,
+    tracking: Tracking = options.TRACKING,
     as_json: bool = options.JSON,
 ) -> None:
     """Make a numbered version of a job and start it; returns when it is started."""
-    _submit(_load(spec, parameters, inputs, environment), store, backend, None, as_json)
+    _submit(_load(spec, parameters, inputs, environment), store, backend, None, tracking, as_json)
 
 
 @app.command("modify")
@@ -62,6 +64,7 @@ def modify(
     environment: list[str] = options.ENVIRONMENT,
     store: str = options.STORE,
     backend: str = typer.Option(None, "--backend", metavar="NAME", help="Where it runs; default: where it ran."),
+    tracking: Tracking = options.TRACKING,
     as_json: bool = options.JSON,
 ) -> None:
     """Make and start a new version from an older one, changed by -p, -i and -e; the older one is its parent."""
@@ -75,7 +78,8 @@ def modify(
             f"nothing to change: give -p NAME=VALUE, such as facejobs modify {parent.job} {parent.name} -p seed=2"
         )
     changed = apply_overrides(parent.record.spec, parameters, inputs, environment).resolved(Path.cwd())
-    _submit(changed, store, backend or parent.record.backend, parent.name, as_json)
+    followed = tracking or parent.record.tracking
+    _submit(changed, store, backend or parent.record.backend, parent.name, followed, as_json)
 
 
 def _load(path: Path, parameters: list[str], inputs: list[str], environment: list[str]) -> "JobSpec":
@@ -85,14 +89,21 @@ def _load(path: Path, parameters: list[str], inputs: list[str], environment: lis
     return apply_overrides(load_spec(path), parameters, inputs, environment).resolved(Path.cwd())
 
 
-def _submit(spec: "JobSpec", store: str | None, backend: str, parent: str | None, as_json: bool) -> None:
+def _submit(
+    spec: "JobSpec",
+    store: str | None,
+    backend: str,
+    parent: str | None,
+    tracking: Tracking | None,
+    as_json: bool,
+) -> None:
     from facejobs.cli.jobs_progress import counting
     from facejobs.jobs.backends.opening import open_backend
     from facejobs.jobs.submission import submit as submit_spec
     from facejobs.jobs.versions import open_version_store
 
     with counting("reading the inputs") as advance:
-        version = submit_spec(spec, open_version_store(store), open_backend(backend), parent, advance)
+        version = submit_spec(spec, open_version_store(store), open_backend(backend), parent, advance, tracking)
     if as_json:
         facts = {"job": version.job, "version": version.name, "parent": parent, "url": version.url, "backend": backend}
         typer.echo(json.dumps(facts))

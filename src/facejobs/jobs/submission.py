@@ -13,10 +13,11 @@ from facejobs.jobs.code_facts import DIFF, gather_code
 from facejobs.jobs.environment_facts import gather_environment, submitter
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.fingerprint import DataFingerprint, fingerprint_input
+from facejobs.jobs.mlflow_server import MlflowServer
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, record
 from facejobs.jobs.version_index import drop_stale_index
-from facejobs.jobs.version_record import VersionRecord, version_name
+from facejobs.jobs.version_record import Tracking, VersionRecord, version_name
 from facejobs.jobs.versions import VersionFolder, VersionStore
 
 _DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
@@ -28,15 +29,19 @@ def submit(
     backend: Backend,
     parent: str | None = None,
     advance: Callable[[int, int], None] = lambda *_: None,
+    tracking: Tracking | None = None,
 ) -> VersionFolder:
     """Claim a version for `spec`, whose paths are absolute, and start it; returns it as soon as it is started.
 
     Whatever can be refused is refused before a number is claimed. `advance(done, in_all)` counts files of the inputs
-    that are read for their fingerprint. Raises JobError, StorageError.
+    that are read for their fingerprint. With `tracking` the version is sent there when it ends. Raises JobError,
+    StorageError.
     """
     _check(spec, backend)
+    if tracking:
+        MlflowServer()
     data = {name: fingerprint_input(url, advance) for name, url in spec.inputs.items()}
-    version = claim(spec, store, backend.name, data, parent)
+    version = claim(spec, store, backend.name, data, parent, tracking)
     try:
         backend.submit(version)
     except FacejobsError as error:
@@ -50,7 +55,12 @@ def submit(
 
 
 def claim(
-    spec: JobSpec, store: VersionStore, backend: str, data: dict[str, DataFingerprint], parent: str | None = None
+    spec: JobSpec,
+    store: VersionStore,
+    backend: str,
+    data: dict[str, DataFingerprint],
+    parent: str | None = None,
+    tracking: Tracking | None = None,
 ) -> VersionFolder:
     """Claim a version and write its record, without starting it."""
     code, diff = gather_code(Path.cwd())
@@ -66,6 +76,7 @@ def claim(
             created=datetime.now(UTC),
             by=by,
             backend=backend,
+            tracking=tracking,
             image_digest=digest[1] if digest else None,
             code=code,
             environment=environment,

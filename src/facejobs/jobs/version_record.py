@@ -13,6 +13,7 @@ from facejobs.jobs.fingerprint import DataFingerprint
 from facejobs.jobs.spec import JobSpec
 
 RECORD = "version.json"
+Tracking = Literal["mlflow"]
 _NAME = re.compile(r"V(\d{4,9})", re.ASCII)
 
 
@@ -41,6 +42,7 @@ class VersionRecord(BaseModel):
     created: AwareDatetime
     by: str = Field(description="user@host")
     backend: str = "local"
+    tracking: Tracking | None = Field(None, description="where parameters and metrics go when it ends")
     image_digest: str | None = Field(None, description="sha256:… of the image, where one is used and known")
     code: CodeFacts
     environment: EnvironmentFacts

@@ -24,6 +24,9 @@ from facejobs.jobs.backends.processes import kill_processes_of
 from facejobs.jobs.backends.slots import Held, QueueLeftError, Ticket, pool_for
 from facejobs.jobs.boot.heartbeat import Heartbeat
 from facejobs.jobs.status import State, Status, read_status, record
+from facejobs.jobs.tracking import send_version
+from facejobs.jobs.version_record import version_number
+from facejobs.jobs.versions import VersionFolder
 from facejobs.storage import environment as names
 from facejobs.storage.errors import StorageError
 from facejobs.storage.opening import open_store
@@ -90,6 +93,20 @@ class Supervisor:
         except (FacejobsError, OSError) as error:
             log.exception("the job could not be run")
             self._record(State.FAILED, f"it could not be run: {error}", ExitCode.JOB)
+        self._track()
+
+    def _track(self) -> None:
+        """Send the version to the tracking server it was submitted with; without that server the job is no other."""
+        job, version = self._order.url.split("/")[-2:]
+        number = version_number(version)
+        assert number is not None
+        try:
+            folder = VersionFolder(job, number, self._version)
+            if folder.record.tracking:
+                tracked = send_version(folder)
+                log.info("%d values of metrics sent to %s", tracked.values, tracked.address)
+        except FacejobsError as error:
+            log.error("not sent to the tracking server, `facejobs track %s %s` tries again: %s", job, version, error)
 
     def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stop = True
