@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import threading
+import time
 from collections import defaultdict
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,11 +16,13 @@ import pytest
 
 from facejobs.errors import ExitCode
 from facejobs.jobs import mlflow_server
+from facejobs.jobs.backends.local import LocalBackend
 from facejobs.jobs.code_facts import CodeFacts
 from facejobs.jobs.environment_facts import EnvironmentFacts
 from facejobs.jobs.mlflow_server import TrackingError
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, record
+from facejobs.jobs.submission import submit
 from facejobs.jobs.tracking import send_version
 from facejobs.jobs.version_record import VersionRecord, version_name
 from facejobs.jobs.versions import VersionFolder, open_version_store
@@ -211,3 +214,19 @@ def test_what_is_wrong_is_named(server: FakeMlflow, version: VersionFolder) -> N
     server.failures = [500]
     with pytest.raises(TrackingError, match=r"refuses \(500 TEMPORARILY_UNAVAILABLE\): later"):
         send_version(version, server.uri)
+
+
+def test_a_job_submitted_with_tracking_is_sent_when_it_ends(server: FakeMlflow, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    spec = JobSpec(name="cele", command="sh -c 'mkdir $0/model && touch $0/model/x'", outputs={"model": None})
+    store, backend = open_version_store(str(tmp_path / "store")), LocalBackend()
+    with pytest.raises(TrackingError, match="set MLFLOW_TRACKING_URI"):
+        submit(spec, store, backend, tracking="mlflow")
+    assert store.jobs() == []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    version = submit(spec, store, backend, tracking="mlflow")
+    deadline = time.monotonic() + 60
+    while not any(run["info"]["status"] == "FINISHED" for run in server.runs.values()):
+        assert time.monotonic() < deadline, "".join(backend.logs(version))
+        time.sleep(0.1)
+    assert server.experiments == {"cele": "1"}
