@@ -4,5 +4,5 @@ import os
 
 __version__ = "0.1.0"
 
-# ONNX Runtime reads it when it is imported. Otherwise its wheel notes usage and a device number below ~/.cache/Microsoft.
+# ONNX Runtime reads it when imported; without it, its wheel notes usage and a device number in ~/.cache/Microsoft.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
