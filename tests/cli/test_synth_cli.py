@@ -1,5 +1,9 @@
 """facejobs data synth, as typed."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,3 +37,26 @@ def test_refuses_one_person(tmp_path: Path) -> None:
     assert isinstance(result.exception, DataError)
     assert "--identities is 1" in str(result.exception)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_leaves_no_process_and_sigterm_no_file(tmp_path: Path, number: signal.Signals) -> None:
+    # As many cores as it takes for several processes, whatever the machine has.
+    several = "import os, sys; os.sched_getaffinity = lambda _: {0, 1}; from facejobs.cli.main import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", several, "data", "synth", tmp_path / "faces"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while not any(path.stat().st_size for path in tmp_path.glob(".faces.partial-*/recognition_train_data/*.rec")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    # The output ends when the last process that holds it has ended, not only the first one.
+    printed, _ = process.communicate(timeout=20)
+    if number is signal.SIGTERM:
+        assert (process.returncode, printed) == (128 + signal.SIGTERM, "")
+        assert not list(tmp_path.iterdir())
+    else:
+        assert process.returncode == -signal.SIGKILL

@@ -1,9 +1,11 @@
 """Draw in several processes, in an order that does not depend on how many."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Protocol, TypeVar
 
 import cv2
@@ -38,3 +40,11 @@ def ordered_workers(processes: int) -> Iterator[OrderedMap]:
 
 def _prepare() -> None:
     cv2.setNumThreads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot end its workers, and they would wait for work for ever."""
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
