@@ -95,7 +95,9 @@ def test_a_full_disk_is_named() -> None:
     with probe(body, stderr=subprocess.PIPE) as process:
         _, errors = process.communicate()
     assert process.returncode == ExitCode.WRITE_FAILED
-    assert errors == "error: No space left on device: out/model.onnx\n"
+    assert errors == (
+        "error: No space left on device: out/model.onnx; make room there, then start the same command again\n"
+    )
 
 
 @pytest.mark.parametrize("lines", [1, 100_000])
@@ -126,6 +128,21 @@ def test_ctrl_c_ends_without_a_traceback() -> None:
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 128 + signal.SIGINT
     assert "Traceback" not in errors
+
+
+def test_sigterm_ends_by_way_of_the_cleanup_outside_training_and_after_it() -> None:
+    body = (
+        "from facejobs.training.stop_signal import StopSignal\n"
+        "    with StopSignal(): pass\n"
+        "    try: print('ready', flush=True); time.sleep(60)\n"
+        "    finally: print('cleaned', flush=True)"
+    )
+    with probe(body, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output, errors) == (128 + signal.SIGTERM, "cleaned\n", "")
 
 
 def test_an_output_that_can_have_no_folder_is_said_without_a_traceback() -> None:

@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import sys
+from types import FrameType
 
 import typer
 
@@ -17,19 +18,28 @@ from facejobs.errors import ExitCode, FacejobsError
 
 # What a shell reports for a process that SIGPIPE ended: its reader went away, as in `facejobs … | head`.
 _READER_GONE = 128 + signal.SIGPIPE
-# A path that cannot be written to: no room, no right, or no folder to write into.
+# A path that cannot be written to: no room, no right, no folder to write into, or a folder in its place.
 _FILE_REFUSED = frozenset(
     {
         errno.ENOSPC,
         errno.EDQUOT,
+        errno.EFBIG,
         errno.EROFS,
         errno.EACCES,
         errno.EPERM,
         errno.ENOENT,
         errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ELOOP,
         errno.ENAMETOOLONG,
     }
 )
+_ADVICE = {
+    errno.ENOSPC: "; make room there, then start the same command again",
+    errno.EDQUOT: "; make room there, then start the same command again",
+    errno.EFBIG: "; the file system or a limit (ulimit -f) allows no larger file",
+    errno.EACCES: "; correct the permission, or name another path",
+}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
@@ -57,7 +67,14 @@ def root(
 
 def main() -> None:
     """Run the command line; turn known errors into one message and a documented exit code."""
+    signal.signal(signal.SIGTERM, _end)
     sys.exit(_flush(_run()))
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Leave by an exception, so that unfinished output is removed; a second SIGTERM must not interrupt that."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def _run() -> int:
@@ -73,8 +90,12 @@ def _run() -> int:
     except OSError as error:
         if error.errno not in _FILE_REFUSED:
             raise
-        return _report(f"{error.strerror}: {error.filename or 'output'}", ExitCode.WRITE_FAILED)
+        return _report(_explain(error), ExitCode.WRITE_FAILED)
     return ExitCode.OK
+
+
+def _explain(error: OSError) -> str:
+    return f"{error.strerror}: {error.filename or 'output'}{_ADVICE.get(error.errno or 0, '')}"
 
 
 def _report(message: str, code: ExitCode) -> ExitCode:
