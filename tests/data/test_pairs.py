@@ -9,7 +9,7 @@ import pytest
 import simplejpeg
 
 from facejobs.data.errors import DataError
-from facejobs.data.pairs import contiguous_folds, find_pair_sets, load_pairs
+from facejobs.data.pairs import contiguous_folds, load_pairs
 
 
 def jpeg(value: int, side: int = 16) -> bytes:
@@ -103,18 +103,6 @@ def test_a_bin_gives_neighbouring_images_as_pairs(tmp_path: Path) -> None:
     assert pairs.same.tolist() == [True, False, True]
     assert pairs.folds.tolist() == [0, 1, 2]
     assert pairs.protocol.startswith("insightface-bin:3-fold:")
-
-
-def test_sets_are_found_where_they_can_be(folder: Path, tmp_path: Path) -> None:
-    several = tmp_path / "several"
-    several.mkdir()
-    with pytest.raises(DataError, match=r"neither pairs\.txt nor a \.bin file"):
-        find_pair_sets(several)
-    for name in ("b.bin", "a.bin", "notes.txt"):
-        (several / name).touch()
-    assert find_pair_sets(several) == [several / "a.bin", several / "b.bin"]
-    assert find_pair_sets(folder) == [folder]
-    assert find_pair_sets(several / "a.bin") == [several / "a.bin"]
 
 
 def test_wrong_places_are_named(tmp_path: Path) -> None:

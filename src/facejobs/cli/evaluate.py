@@ -25,7 +25,8 @@ def verification(
         Path, typer.Argument(metavar="MODEL", help="Model folder (model.onnx, model.json), or the output of a run.")
     ],
     pairs: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder with pairs.txt, InsightFace .bin file, or folder of them.")
+        Path,
+        typer.Argument(metavar="DIR", help="Folder with pairs.txt, InsightFace .bin file, or folder of sets."),
     ],
     out: Annotated[
         Path | None, typer.Option(help="New folder for results.json, pair scores (.npz) and ROC pictures.")
@@ -36,7 +37,7 @@ def verification(
     """Measure 1:1 verification: 10-fold accuracy, and TAR at FAR 1e-1, 1e-2 and 1e-3."""
     from facejobs.data.fresh_output import fresh_directory
     from facejobs.data.model_artifact import find_model_folder
-    from facejobs.data.pairs import find_pair_sets
+    from facejobs.data.pair_sets import find_pair_sets
     from facejobs.evaluation.results import save_results, to_json, to_table
     from facejobs.inference.embedder import Embedder
 

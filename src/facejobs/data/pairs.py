@@ -70,20 +70,9 @@ def load_pairs(path: Path) -> VerificationPairs:
     return load_pairs_bin(path)
 
 
-def find_pair_sets(path: Path) -> list[Path]:
-    """Return what `load_pairs` can load at `path`: itself, or the .bin files of a folder without pairs.txt.
-
-    Raises DataError where there is nothing.
-    """
-    if not path.is_dir() or (path / PAIRS_NAME).is_file():
-        return [path]
-    files = sorted(entry for entry in path.iterdir() if entry.suffix == ".bin" and entry.is_file())
-    if not files:
-        raise DataError(
-            f"{path} holds neither {PAIRS_NAME} nor a .bin file; give an LFW-style folder "
-            f"({PAIRS_NAME}, <Name>/<Name>_0001.jpg), an InsightFace .bin file, or a folder of them"
-        )
-    return files
+def set_name(path: Path) -> str:
+    """Return the name that the set `load_pairs` loads from `path` has: its metrics and files begin with it."""
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def load_pairs_bin(path: Path) -> VerificationPairs:
@@ -91,7 +80,7 @@ def load_pairs_bin(path: Path) -> VerificationPairs:
     content = read_insightface_bin(path)
     count = len(content.same)
     return VerificationPairs(
-        name=path.stem,
+        name=set_name(path),
         format="insightface-bin",
         fingerprint=content.sha256,
         images=EncodedImages(content.images, [f"{path}: image {index}" for index in range(2 * count)]),
@@ -114,7 +103,7 @@ def load_pairs_folder(folder: Path) -> VerificationPairs:
     names = sorted({name for name, _ in files})
     number_of = {name: number for number, name in enumerate(names)}
     return VerificationPairs(
-        name=folder.resolve().name,
+        name=set_name(folder),
         format="lfw-pairs",
         fingerprint=_fingerprint(listed, folds, encoded),
         images=EncodedImages(encoded, [str(path) for path in paths]),
