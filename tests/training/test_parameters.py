@@ -109,3 +109,9 @@ def test_verification_sets_may_lie_elsewhere_but_not_be_others() -> None:
     other = Parameters(eval_data=("/work/a/lfw", "/b/agedb.bin"))
     assert [text.split()[0] for text in here.differences(other.as_json())] == ["--eval-data"]
     assert here.digest() != other.digest()
+
+
+def test_initial_weights_may_lie_elsewhere_but_not_be_others() -> None:
+    here, there = Parameters(init="/work/a.npz"), Parameters(init="/tmp/a.npz")
+    assert here.differences(there.as_json()) == [] and here.digest() == there.digest()
+    assert here.differences(Parameters(init="/work/b.npz").as_json()) and here.differences(Parameters().as_json())

@@ -160,7 +160,7 @@ class TrainingLoop(Generic[BatchType]):
         if reason is None:
             return
         steps = self._folder.checkpoints.steps()
-        report = self._folder.path / "divergence.json"
+        report = self._folder.divergence_report
         facts = {
             "reason": reason,
             "step": step,

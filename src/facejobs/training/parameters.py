@@ -102,11 +102,15 @@ class Parameters(BaseModel):
 
 
 def _decisive(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as they count for what is computed: verification sets go by name, because on another machine, where a
-    run is resumed, they lie elsewhere.
+    """Values as they count for what is computed: files go by name, because on another machine, where a run is resumed,
+    they lie elsewhere.
     """
-    sets = values.get("eval_data")
-    return {**values, "eval_data": [Path(path).name for path in sets]} if isinstance(sets, list) else dict(values)
+    decisive = dict(values)
+    if isinstance(sets := values.get("eval_data"), list):
+        decisive["eval_data"] = [Path(str(path)).name for path in sets]
+    if isinstance(initial := values.get("init"), str):
+        decisive["init"] = Path(initial).name
+    return decisive
 
 
 def _split(value: Any) -> Any:

@@ -19,9 +19,12 @@ from facejobs.training.loop import LoopResult, Metric, TrainingLoop
 from facejobs.training.publish import publish_model
 from facejobs.training.recognition_parameters import RecognitionParameters
 from facejobs.training.run_folder import RunFolder
-from facejobs.training.verification_sets import Measured, as_metrics, find_sets, load_sets, measure
+from facejobs.training.verification_sets import Measured, as_metrics, choose_sets, measure
 
 log = logging.getLogger(__name__)
+
+# MXNet counts the elements of a tensor in 32 bits with a sign.
+_TENSOR_ELEMENTS = 2**31
 
 
 class RecognitionEngine(Engine[Batch], Protocol):
@@ -47,8 +50,7 @@ def train_recognition(
     DivergedError, and what the engine raises.
     """
     records = FaceRecordFile.open(data)
-    _check_usable(records)
-    parameters = parameters.model_copy(update={"eval_data": parameters.eval_data or find_sets(data)})
+    _check_usable(records, parameters)
     facts = {
         "path": str(records.path),
         "fingerprint": fingerprint(records.path),
@@ -59,11 +61,9 @@ def train_recognition(
         if folder.complete:
             log.info("%s is complete: its model is in %s", output, folder.model)
             return None
-        sets = load_sets(parameters.eval_data)
+        sets = choose_sets(data, parameters.eval_data, folder.recorded.get("verification"))
         if not sets:
             log.warning("no verification set found beside %s: name one with --eval-data to measure accuracy", data)
-        engine = make_engine(parameters, records.num_classes)
-        folder.record({"facejobs": __version__, **software})
         latest: list[Measured] = []
 
         def evaluate(check_stop: Callable[[], None]) -> list[Metric]:
@@ -71,6 +71,8 @@ def train_recognition(
             return as_metrics(latest)
 
         with _batches(records, parameters) as batches:
+            engine = make_engine(parameters, records.num_classes)
+            folder.record({"facejobs": __version__, **software}, {pairs.name: pairs.protocol for pairs in sets})
             loop = TrainingLoop(
                 engine,
                 batches,
@@ -102,16 +104,30 @@ def _batches(records: FaceRecordFile, parameters: RecognitionParameters) -> Trai
     return TrainingBatches(records, parameters.batch_size, parameters.seed, augmentation, parameters.threads)
 
 
-def _check_usable(records: FaceRecordFile) -> None:
+def _check_usable(records: FaceRecordFile, parameters: RecognitionParameters) -> None:
+    declared = records.path.parent / "property"
     if records.image_size != (IMAGE_SIZE, IMAGE_SIZE):
         raise DataError(
-            f"{records.path.parent / 'property'} says images are {records.image_size[0]}x{records.image_size[1]}; "
+            f"{declared} says images are {records.image_size[0]}x{records.image_size[1]}; "
             f"recognisers are trained on aligned faces of {IMAGE_SIZE}x{IMAGE_SIZE}"
         )
     if records.num_classes < 2:
         raise DataError(
-            f"{records.path.parent / 'property'} says {records.num_classes} identity: a recogniser learns from the "
+            f"{declared} says {records.num_classes} identity: a recogniser learns from the "
             "differences between people, so at least two are needed"
+        )
+    if records.num_classes * parameters.embedding_size >= _TENSOR_ELEMENTS:
+        raise DataError(
+            f"{declared} says {records.num_classes:,} identities: with --embedding-size {parameters.embedding_size} "
+            f"their weights are more than the {_TENSOR_ELEMENTS - 1:,} numbers of the largest tensor; correct property "
+            f"(there are {len(records):,} images), or choose a smaller --embedding-size"
+        )
+    if records.num_classes > len(records):
+        log.warning(
+            "%s says %d identities, but there are only %d images: most of the head has nothing to learn from",
+            declared,
+            records.num_classes,
+            len(records),
         )
 
 

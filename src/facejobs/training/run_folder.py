@@ -1,11 +1,16 @@
 """The output folder of one run: who it belongs to, and that only one process writes to it.
 
-params.json   what the run is: task, every resolved parameter, data fingerprint, software
+A run owns its folder from its first checkpoint on. What was refused or killed before has nothing to go on from, so any
+run may begin there.
+
+params.json   what the run is: task, every resolved parameter, data fingerprint, software, verification sets
 metrics.jsonl   checkpoints/   model/   scores/   and the pictures of evaluations
 """
 
+import contextlib
 import fcntl
 import json
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,12 +20,17 @@ from facejobs.training.errors import RunFolderError
 from facejobs.training.parameters import Parameters
 
 _FORMAT = 1
+_PARAMETERS = "params.json"
 _LOCK = ".lock"
 _UNFINISHED = ".params.json.tmp"
 
 
 class RunFolder:
-    """Context manager that locks the folder; refuses one that holds another run or a stranger's files."""
+    """Context manager that locks the folder; refuses one that holds another run or a stranger's files.
+
+    `recorded` is what params.json says of the run that goes on; empty where a run begins. A run that ends before it is
+    recorded leaves nothing behind.
+    """
 
     def __init__(self, path: Path, task: str, parameters: Parameters, data: dict[str, Any]) -> None:
         self.path = path
@@ -31,6 +41,7 @@ class RunFolder:
             "data": data,
         }
         self._parameters = parameters
+        self.recorded: dict[str, Any] = {}
         self.checkpoints = CheckpointStore(path / "checkpoints")
 
     @property
@@ -44,6 +55,11 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def divergence_report(self) -> Path:
+        """What a diverged run leaves to look into."""
+        return self.path / "divergence.json"
+
+    @property
     def complete(self) -> bool:
         """Whether the run has published its model."""
         return (self.model / "model.json").is_file()
@@ -51,37 +67,68 @@ class RunFolder:
     def __enter__(self) -> Self:
         if self.path.exists() and not self.path.is_dir():
             raise RunFolderError(f"{self.path} is a file; name a folder for the run's output")
-        stored = self._stored()
-        if stored is not None:
-            self._compare(stored)
+        self._refuse_strangers()
+        self._made = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / _LOCK).open("w")
+        self._acquire()
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            stored = self._stored()
+            if stored is not None and self._begun():
+                self._compare(stored)
+                self.recorded = stored
+        except BaseException:
             self._lock.close()
-            raise RunFolderError(f"another process is training into {self.path}; wait for it or stop it") from None
+            raise
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if not (self.path / _PARAMETERS).exists():
+            with contextlib.suppress(OSError):
+                (self.path / _LOCK).unlink()
+                if self._made:
+                    self.path.rmdir()
         self._lock.close()
 
+    def _acquire(self) -> None:
+        path = self.path / _LOCK
+        self._lock = path.open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The holder may have removed the file between opening and locking; then the lock is on nothing.
+            locked = os.path.samestat(os.fstat(self._lock.fileno()), path.stat())
+        except OSError:
+            locked = False
+        if not locked:
+            self._lock.close()
+            raise RunFolderError(f"another process is training into {self.path}; wait for it or stop it")
+
+    def _begun(self) -> bool:
+        return bool(self.checkpoints.steps()) or self.complete or self.divergence_report.exists()
+
+    def _refuse_strangers(self) -> None:
+        if (self.path / _PARAMETERS).exists():
+            return
+        names = {entry.name for entry in self.path.glob("*")} if self.path.is_dir() else set()
+        strangers = sorted(names - {_LOCK, _UNFINISHED})
+        if strangers:
+            raise RunFolderError(
+                f"{self.path} holds files of something else ({', '.join(strangers[:5])}) and no params.json; "
+                "name an empty or new folder"
+            )
+
     def _stored(self) -> dict[str, Any] | None:
-        path = self.path / "params.json"
+        path = self.path / _PARAMETERS
         if not path.exists():
-            names = {entry.name for entry in self.path.glob("*")} if self.path.is_dir() else set()
-            strangers = sorted(names - {_LOCK, _UNFINISHED})
-            if strangers:
-                raise RunFolderError(
-                    f"{self.path} holds files of something else ({', '.join(strangers[:5])}) and no params.json; "
-                    "name an empty or new folder"
-                )
             return None
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            return {name: stored[name] for name in self._identity}
-        except (ValueError, KeyError, TypeError):
-            raise RunFolderError(f"{path} is damaged: restore it, or name another output folder") from None
+            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            whole = stored.keys() >= self._identity.keys()
+            whole = whole and isinstance(stored["parameters"], dict) and isinstance(stored["data"], dict)
+        except (ValueError, AttributeError):
+            whole = False
+        if not whole:
+            raise RunFolderError(f"{path} is damaged: restore it, or name another output folder")
+        return stored
 
     def _compare(self, stored: dict[str, Any]) -> None:
         differences = self._parameters.differences(stored["parameters"])
@@ -96,12 +143,12 @@ class RunFolder:
                 + "\nname another output folder, or repeat that run's parameters to resume it"
             )
 
-    def record(self, software: dict[str, str]) -> None:
-        """Write params.json once, atomically."""
-        path = self.path / "params.json"
-        if path.exists():
+    def record(self, software: dict[str, str], verification: dict[str, str] | None = None) -> None:
+        """Write params.json atomically, unless the run goes on; `verification` is each set's name and protocol."""
+        if self.recorded:
             return
         temporary = self.path / _UNFINISHED
-        temporary.write_text(json.dumps({**self._identity, "software": software}, indent=1), encoding="utf-8")
+        document = {**self._identity, "software": software, "verification": verification or {}}
+        temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
         sync(temporary)
-        temporary.replace(path)
+        temporary.replace(self.path / _PARAMETERS)

@@ -1,6 +1,6 @@
 """Which verification sets a run is measured on, and measuring on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,35 +8,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.data.errors import DataError
-from facejobs.data.pairs import VerificationPairs, load_pairs
+from facejobs.data.pair_sets import sets_around
+from facejobs.data.pairs import VerificationPairs, load_pairs, set_name
 from facejobs.evaluation.verification import Embed, VerificationResult, evaluate_verification
 from facejobs.training.loop import Metric
 
 Measured = tuple[VerificationPairs, VerificationResult]
 
 
-def find_sets(data: Path) -> tuple[str, ...]:
-    """Verification sets beside the training data, where users of RecordIO faces keep them.
+def choose_sets(
+    data: Path, named: Sequence[str], began_with: Mapping[str, str] | None = None
+) -> list[VerificationPairs]:
+    """The sets that are `named`, or else those in and around the folder `data`.
 
-    `*.bin` in the data folder, folders with a `pairs.txt` in it, and those in a `verification/` folder in or beside it.
+    A run that goes on is measured as it began: `began_with` is the name and protocol of each of its sets, and others
+    that lie around by now are left out. Raises DataError where a set cannot be read, has changed or is gone, or where
+    two have one name.
     """
-    places = (data, data / "verification", data.resolve().parent / "verification")
-    found = [*sorted(data.glob("*.bin"))]
-    for place in places:
-        found += sorted(path.parent for path in place.glob("*/pairs.txt"))
-    return tuple(str(path) for path in found)
-
-
-def load_sets(paths: tuple[str, ...]) -> list[VerificationPairs]:
-    """Load each set; raises DataError where one cannot be read or two have one name."""
-    sets = [load_pairs(Path(path)) for path in paths]
+    paths = [Path(path) for path in named] or sets_around(data)
+    if began_with is not None:
+        paths = [path for path in paths if set_name(path) in began_with]
+    sets = [load_pairs(path) for path in paths]
     names = [pairs.name for pairs in sets]
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
         raise DataError(
             f"several verification sets are named {', '.join(repeated)}: rename one, metrics carry the name"
         )
-    return sets
+    return sets if began_with is None else _as_it_began(sets, began_with, data)
+
+
+def _as_it_began(sets: list[VerificationPairs], began_with: Mapping[str, str], data: Path) -> list[VerificationPairs]:
+    by_name = {pairs.name: pairs for pairs in sets}
+    for name, protocol in began_with.items():
+        if name not in by_name:
+            raise DataError(
+                f"the run began with the verification set {name}, which is no longer in or beside {data}: put it back, "
+                "or name another output folder"
+            )
+        if by_name[name].protocol != protocol:
+            raise DataError(
+                f"the run began with another verification set {name} ({protocol}, now {by_name[name].protocol}): put "
+                "the former one back, or name another output folder"
+            )
+    return [by_name[name] for name in began_with]
 
 
 def measure(sets: list[VerificationPairs], embed: Embed, check_stop: Callable[[], None]) -> list[Measured]:
