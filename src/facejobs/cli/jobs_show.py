@@ -107,13 +107,17 @@ def _print_versions(versions: "list[VersionSummary]") -> None:
 
 
 def _main_metric(versions: "list[VersionSummary]") -> str | None:
-    """The metric most versions have, an accuracy before any other; on a tie the one that was written first."""
+    """The metric most versions have, on a tie the one that was written first.
+
+    Before any other comes an accuracy that states its protocol: it was measured on data that was not trained on.
+    """
+    measured = {name for version in versions for name, metric in version.metrics.items() if metric.protocol}
     counts: dict[str, int] = {}
     for version in versions:
         for name, metric in version.metrics.items():
             if metric.best is not None:
                 counts[name] = counts.get(name, 0) + 1
-    return max(counts, key=lambda name: (name.endswith("accuracy"), counts[name]), default=None)
+    return max(counts, key=lambda name: (name.endswith("accuracy"), name in measured, counts[name]), default=None)
 
 
 def _changes(version: "VersionSummary", parent: "VersionSummary | None") -> str:

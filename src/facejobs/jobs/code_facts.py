@@ -41,10 +41,11 @@ def gather_code(folder: Path) -> tuple[CodeFacts, bytes]:
     base = commit or _EMPTY_TREE
     diff = _git(root, "diff", "--no-color", "--no-ext-diff", "--no-textconv", base, "--", ".", *left_out) or b""
     listed = _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", ".", *left_out) or b""
-    untracked = sorted(name.decode(errors="replace") for name in listed.split(b"\0") if name)
-    digest = hashlib.sha256((commit or "").encode() + b"\0" + diff + b"\0" + listed)
+    names = sorted(name.decode(errors="replace") for name in listed.split(b"\0") if name)
+    untracked = [name for name in names if Path(name).suffix in _CODE]
+    digest = hashlib.sha256((commit or "").encode() + b"\0" + diff)
     for name in untracked:
-        digest.update(_content_digest(root / name))
+        digest.update(b"\0" + name.encode() + _content_digest(root / name))
     facts = CodeFacts(
         repository=root.name,
         commit=commit,
@@ -57,6 +58,8 @@ def gather_code(folder: Path) -> tuple[CodeFacts, bytes]:
     return facts, diff[:_DIFF_BYTES]
 
 
+# Of files that git does not know, these are code; others are data, reports, or a version store.
+_CODE = frozenset((".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".c", ".cc", ".cpp", ".cu", ".h"))
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _MAX_UNTRACKED = 500
 _HASHED_BYTES = 1 << 20

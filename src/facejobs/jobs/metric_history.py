@@ -75,7 +75,7 @@ class MetricHistory:
 
 
 _HIGHER = ("accuracy", "precision", "recall", "f1", "auc", "images_per_second")
-_LOWER = ("loss", "error", "error_rate", "eer", "fnmr", "fmr")
+_LOWER = ("loss", "error", "error_rate", "eer", "fnmr", "fmr", "fnir", "fpir")
 
 
 def direction_of(name: str) -> Direction:

@@ -20,22 +20,31 @@ _DIGITS = 6
 
 def report_data(comparison: Comparison) -> dict[str, Any]:
     """Learning curves by metric, and for each verification set its histograms and ROC curves, JSON-ready."""
-    decisive = [pair.verdict.metric for pair in comparison.pairs if pair.verdict.metric]
+    curves = [_metric(name, comparison.runs) for name in _drawable(comparison)]
     return {
         "versions": [run.version for run in comparison.runs],
-        "selected": decisive[0] if decisive else None,
-        "curves": [_metric(name, comparison.runs) for name in _drawable(comparison)],
+        "selected": _selected(comparison),
+        "curves": curves,
         "sets": [_set(protocol, comparison.runs) for protocol in _protocols(comparison.runs)],
     }
 
 
+def _selected(comparison: Comparison) -> str | None:
+    """The metric that decides, if it is a curve and not a single point; else the first one that is."""
+    names = _drawable(comparison)
+    curved = [name for name in names if _longest(comparison, name) > 1]
+    decisive = [pair.verdict.metric for pair in comparison.pairs if pair.verdict.metric in curved]
+    return next(iter([*decisive, *curved, *names]), None)
+
+
 def _drawable(comparison: Comparison) -> list[str]:
     """Metrics in the order of the table, those of a single point last: they are not much of a curve."""
-    longest = {
-        row.name: max(len(curve.points) for run in comparison.runs if (curve := run.history.curves.get(row.name)))
-        for row in comparison.rows
-    }
-    return sorted(longest, key=lambda name: longest[name] == 1)
+    names = [row.name for row in comparison.rows]
+    return sorted(names, key=lambda name: _longest(comparison, name) == 1)
+
+
+def _longest(comparison: Comparison, name: str) -> int:
+    return max(len(curve.points) for run in comparison.runs if (curve := run.history.curves.get(name)))
 
 
 def _metric(name: str, runs: Sequence[Run]) -> dict[str, Any]:
