@@ -8,8 +8,8 @@ usage: sh run_face_recognition_train.sh data_path model_output_path [--name valu
   data_path          folder with one .rec, its .idx and property (recognition_train_data)
   model_output_path  folder for checkpoints, the metrics journal and the model; the same command resumes a stopped run
                      each path may be a local one, s3://bucket/folder or obs://bucket/folder
-  --name value       training parameters: facejobs train recognition --help lists them;
-                     without any, the recipe jobs/face-recognition.yaml is used
+  --name value       training parameters: facejobs train recognition --help lists them; what is not given comes from
+                     the recipe jobs/face-recognition.yaml, or from the one that --recipe names
 USAGE
     exit 2
 fi
@@ -27,8 +27,12 @@ if [ ! -x "$facejobs" ]; then
     }
 fi
 
-# exec: signals (SIGTERM saves a checkpoint) reach the training process itself.
-if [ "$#" -eq 2 ]; then
+own_recipe=false
+for argument; do
+    case $argument in --recipe | --recipe=*) own_recipe=true ;; esac
+done
+if [ "$own_recipe" = false ]; then
     set -- "$@" --recipe "$repository/jobs/face-recognition.yaml"
 fi
+# exec: signals (SIGTERM saves a checkpoint) reach the training process itself.
 exec "$facejobs" train recognition "$@"

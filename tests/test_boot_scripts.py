@@ -47,7 +47,10 @@ def test_arguments_arrive_whole_from_any_directory(tmp_path: Path) -> None:
     result = subprocess.run(
         ["sh", relative, *arguments], cwd=tmp_path / "elsewhere", capture_output=True, text=True, check=False
     )
-    assert result.stdout == "<train><recognition>" + "".join(f"<{argument}>" for argument in arguments)
+    recipe = tmp_path / "a repository" / "jobs" / "face-recognition.yaml"
+    assert result.stdout == "".join(
+        f"<{argument}>" for argument in ["train", "recognition", *arguments, "--recipe", recipe]
+    )
 
 
 def test_the_script_becomes_the_process_so_signals_and_codes_pass(tmp_path: Path) -> None:
@@ -74,11 +77,20 @@ def test_a_facejobs_on_the_path_is_found_and_its_absence_explained(tmp_path: Pat
     assert "make setup" in absent.stderr
 
 
-def test_without_parameters_the_recipe_is_used(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ([], ["--recipe", "{jobs}/face-recognition.yaml"]),
+        (["--seed", "2"], ["--seed", "2", "--recipe", "{jobs}/face-recognition.yaml"]),
+        (["--recipe", "my own.yaml"], ["--recipe", "my own.yaml"]),
+        (["--seed=2", "--recipe=mine.yaml"], ["--seed=2", "--recipe=mine.yaml"]),
+    ],
+)
+def test_the_recipe_is_used_unless_another_is_named(tmp_path: Path, given: list[str], used: list[str]) -> None:
     script = facejobs_that(tmp_path / "repository", 'printf "<%s>" "$@"')
-    result = subprocess.run(["sh", script, "data", "out"], capture_output=True, text=True, check=False)
-    recipe = tmp_path / "repository" / "jobs" / "face-recognition.yaml"
-    assert result.stdout == f"<train><recognition><data><out><--recipe><{recipe}>"
+    result = subprocess.run(["sh", script, "data", "out", *given], capture_output=True, text=True, check=False)
+    expected = "".join(f"<{argument}>".format(jobs=script.parent) for argument in used)
+    assert result.stdout == f"<train><recognition><data><out>{expected}"
 
 
 def with_run_train(folder: Path) -> Path:

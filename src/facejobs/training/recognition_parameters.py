@@ -1,4 +1,4 @@
-"""Parameters of recognition training, with the defaults of jobs/face-recognition.yaml."""
+"""Parameters of recognition training. The defaults suit large sets; recipes for small ones are in jobs/."""
 
 from typing import Literal
 
