@@ -180,12 +180,23 @@ def bad_input(case: str, folder: Path) -> tuple[Path, str]:
         path.write_bytes(pickle.dumps(([b"\xff\xd8\xff", b"x"], [True])))
         return path, "set.bin: image 0: "
     (folder / "pairs.txt").write_text("10\t300\nAnn\t1\n")
+    if case == "pairs.txt itself":
+        return folder / "pairs.txt", f"give the folder that holds it and the images, {folder}"
     return folder, "line 2: expected 3 fields"
 
 
 @pytest.mark.parametrize(
     "case",
-    ["missing", "empty folder", "empty bin", "truncated bin", "hostile bin", "damaged image", "malformed pairs.txt"],
+    [
+        "missing",
+        "empty folder",
+        "empty bin",
+        "truncated bin",
+        "hostile bin",
+        "damaged image",
+        "malformed pairs.txt",
+        "pairs.txt itself",
+    ],
 )
 def test_bad_data_is_one_message_and_leaves_nothing(evaluate: Evaluate, model: Path, tmp_path: Path, case: str) -> None:
     data = tmp_path / "data"

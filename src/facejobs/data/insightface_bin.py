@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from facejobs.data.errors import DataError
 from facejobs.data.inert_pickle import InertArray, read_inert_pickle
+from facejobs.data.reading import reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ def read_insightface_bin(path: Path) -> InsightFaceBin:
 
     Raises DataError with the byte offset where the file is truncated or holds anything else.
     """
-    data = path.read_bytes()
+    with reading(path):
+        data = path.read_bytes()
     if not data:
         raise DataError(f"{path} is empty (0 bytes); copy it again")
     content = read_inert_pickle(path, data)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from facejobs.data.errors import DataError
+from facejobs.data.reading import reading
 
 Dialect = Literal["im2rec", "insightface"]
 
@@ -58,7 +59,7 @@ def list_dialect(path: Path) -> Dialect:
 
 
 def _fields(path: Path) -> Iterator[tuple[int, list[str]]]:
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         line = 0
         while raw := file.readline(_MAX_LINE):
             line += 1

@@ -13,6 +13,7 @@ from facejobs.data.encoded_images import EncodedImages
 from facejobs.data.errors import DataError
 from facejobs.data.insightface_bin import read_insightface_bin
 from facejobs.data.pairs_list import ListedPair, parse_pairs
+from facejobs.data.reading import reading
 
 PAIRS_NAME = "pairs.txt"
 DEFAULT_FOLDS = 10
@@ -59,14 +60,19 @@ def load_pairs(path: Path) -> VerificationPairs:
 
     Raises DataError, with file and line or byte offset, for a missing, malformed or incomplete set.
     """
-    if path.is_dir():
-        if not (path / PAIRS_NAME).is_file():
-            raise DataError(f"{path} holds no {PAIRS_NAME}; give a folder with {PAIRS_NAME} and <Name>/<Name>_0001.jpg")
-        return load_pairs_folder(path)
-    if not path.exists():
-        raise DataError(f"{path} does not exist; give a folder with {PAIRS_NAME} or an InsightFace .bin file")
-    if not path.is_file():
-        raise DataError(f"{path} is neither a folder nor a regular file")
+    with reading(path):
+        if path.is_dir():
+            if not (path / PAIRS_NAME).exists():
+                raise DataError(
+                    f"{path} holds no {PAIRS_NAME}; give a folder with {PAIRS_NAME} and <Name>/<Name>_0001.jpg"
+                )
+            return load_pairs_folder(path)
+        if not path.exists():
+            raise DataError(f"{path} does not exist; give a folder with {PAIRS_NAME} or an InsightFace .bin file")
+        if not path.is_file():
+            raise DataError(f"{path} is neither a folder nor a regular file")
+    if path.suffix == ".txt":
+        raise DataError(f"{path} is a list of pairs: give the folder that holds it and the images, {path.parent}")
     return load_pairs_bin(path)
 
 

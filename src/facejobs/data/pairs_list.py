@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.data.errors import DataError
+from facejobs.data.reading import reading
 
 _LONGEST_SHOWN = 80
 
@@ -58,7 +59,8 @@ def parse_pairs(path: Path) -> tuple[list[ListedPair], NDArray[np.int64] | None]
 
 def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with reading(path):
+            text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: byte {error.start} is not UTF-8 text; is this a pairs.txt?") from None
     for number, line in enumerate(text.split("\n"), start=1):

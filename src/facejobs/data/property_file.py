@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facejobs.data.errors import DataError
+from facejobs.data.reading import reading
 
 _TRIPLE = re.compile(r"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,?\s*", re.ASCII)
 _NUMBER = re.compile(r"\s*(\d{1,9})\s*", re.ASCII)
@@ -28,9 +29,9 @@ class DatasetProperty:
 
 
 def read_property(path: Path) -> DatasetProperty:
-    """Read `path`; DataError if it is missing, holds no triple, holds triples that disagree, or a zero."""
+    """Read `path`; DataError if it cannot be read, holds no triple, holds triples that disagree, or a zero."""
     try:
-        with path.open("rb") as file:
+        with reading(path), path.open("rb") as file:
             raw = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; it holds one line: identities,height,width") from None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facejobs.data.errors import DataError
+from facejobs.data.reading import reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,12 @@ class RecordFolder:
 
 def find_records(directory: Path) -> RecordFolder:
     """Find the one `.rec` file of `directory`; DataError if the directory is missing or does not hold exactly one."""
-    if not directory.is_dir():
-        what = "is a file, not a directory" if directory.exists() else "no such directory"
-        raise DataError(f"{directory}: {what}; give the directory that holds NAME.rec, NAME.idx and property")
-    found = sorted(directory.glob("*.rec"))
+    with reading(directory):
+        if not directory.is_dir():
+            what = "is a file, not a directory" if directory.exists() else "no such directory"
+            raise DataError(f"{directory}: {what}; give the directory that holds NAME.rec, NAME.idx and property")
+        # Not glob, which passes over a folder that it may not read as if it were empty.
+        found = sorted(path for path in directory.iterdir() if path.suffix == ".rec" and not path.is_dir())
     if not found:
         raise DataError(f"{directory}: holds no .rec file; build one with `facejobs data pack FOLDER OUT`")
     if len(found) > 1:

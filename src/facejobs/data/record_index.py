@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facejobs.data.errors import DataError
+from facejobs.data.reading import reading
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -56,7 +57,8 @@ class RecordIndex(ABC):
 def open_index(path: Path) -> RecordIndex:
     """Open an `.idx` file; DataError if it is missing, empty, malformed, or holds a key twice."""
     try:
-        file = path.open("rb")
+        with reading(path):
+            file = path.open("rb")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; `facejobs data repair {path.parent}` builds it") from None
     with file:
@@ -80,7 +82,7 @@ def read_index(path: Path) -> tuple[Int64Array, Int64Array]:
     keys: list[Int64Array] = []
     offsets: list[Int64Array] = []
     line = 1
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         for _, block in _whole_lines(path, file):
             ends = np.flatnonzero(block == _NEWLINE)
             starts = np.concatenate(([0], ends[:-1] + 1))

@@ -19,6 +19,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from facejobs.data.errors import DataError
+from facejobs.data.reading import reading
 
 MAGIC = 0xCED7230A
 MAGIC_BYTES = struct.pack("<I", MAGIC)
@@ -70,7 +71,7 @@ class RecordReader:
         self.path = path
         if not path.is_file():
             raise DataError(f"{path}: no such file")
-        with path.open("rb") as file:
+        with reading(path), path.open("rb") as file:
             self.size = path.stat().st_size
             if self.size == 0:
                 raise DataError(f"{path}: the file is empty; copy or build it again")

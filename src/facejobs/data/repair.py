@@ -63,6 +63,8 @@ def _install(work: Path, index: Path) -> tuple[Path | None, bool]:
     if not index.exists():
         work.rename(index)
         return None, True
+    if index.is_dir():
+        raise DataError(f"{index}: is a folder, not a file; move it away, then repair again")
     if _same_content(work, index):
         return None, False
     backup = index.with_name(index.name + ".bak")

@@ -89,7 +89,7 @@ def _images_and_paths(records: FaceRecordFile) -> Iterator[tuple[int | None, str
     """
     image_list = records.path.with_suffix(".lst")
     seen = bytearray(len(records))
-    if image_list.is_file():
+    if image_list.exists():
         for entry in read_list(image_list):
             position = records.position_of(entry.key)
             if position is None:

@@ -95,7 +95,7 @@ def _compare(
         return bytes(unpack_image_record(reader.read(int(offsets[image]))).image)
 
     check_duplicates(np.array(images.digests, np.uint64), labels, image_keys, offsets, content, log)
-    if folder.image_list.is_file():
+    if folder.image_list.exists():
         check_list(folder.image_list, labels, image_keys, offsets, log)
     return CheckReport(
         path=folder.records,
