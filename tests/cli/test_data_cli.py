@@ -1,6 +1,8 @@
 """`facejobs data check | pack | unpack | repair` as a user types them."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -120,6 +122,39 @@ def test_wrong_directories(data: Data, packed: Path, tmp_path: Path, command: st
     assert finished.stdout == "" and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["faces.rec", "faces.idx", "faces.lst", "property"])
+@pytest.mark.parametrize("command", ["check", "repair", "unpack"])
+def test_a_folder_where_a_file_is_expected(data: Data, packed: Path, tmp_path: Path, command: str, name: str) -> None:
+    (packed / name).unlink()
+    (packed / name).mkdir()
+    finished = data(command, packed, *([tmp_path / "out"] if command == "unpack" else []))
+    if command == "repair" and name in ("faces.lst", "property"):
+        assert finished.returncode == 0  # it reads neither
+        return
+    assert finished.returncode == ExitCode.BAD_DATA
+    printed = finished.stdout + finished.stderr
+    expected = "holds no .rec file" if name == "faces.rec" else f"{packed / name}: is a folder, not a file"
+    assert expected in printed.replace("\n", "")
+    assert (packed / name).is_dir() and not (tmp_path / "out").exists()
+
+
+def test_input_that_may_not_be_read_is_bad_data(
+    data: Data, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may read everything, so the refusal is the system's in all but its origin.
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: object, **options: object) -> object:
+        if path.name == "property":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    finished = data("unpack", packed, tmp_path / "out")
+    assert finished.returncode == ExitCode.BAD_DATA
+    assert finished.stderr.startswith(f"error: {packed / 'property'}: permission denied; ")
+
+
 def test_repair_of_a_lost_index(data: Data, packed: Path) -> None:
     original = (packed / "faces.idx").read_bytes()
     (packed / "faces.idx").unlink()
@@ -175,6 +210,21 @@ def test_pack_tells_what_it_skipped_and_what_is_unfit(data: Data, packed: Path, 
     assert refused.returncode == ExitCode.BAD_DATA and "is 112x112 pixels, not 96x96" in refused.stderr
     assert not (tmp_path / "third").exists()
     assert data("pack", tmp_path / "faces", tmp_path / "third", "--size", 0).returncode == ExitCode.USAGE
+
+
+def test_pack_counts_all_that_it_passes_over(data: Data, packed: Path, tmp_path: Path) -> None:
+    ann = tmp_path / "faces" / "ann"
+    (ann / "._1.jpg").write_bytes(b"not an image")
+    (ann / "lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    os.mkfifo(ann / "pipe.jpg")
+    for deep in (ann / "more" / "even" / "3.jpg", tmp_path / "faces" / ".hidden" / "4.jpg"):
+        deep.parent.mkdir(parents=True)
+        deep.write_bytes((ann / "1.jpg").read_bytes())
+    finished = data("pack", tmp_path / "faces", tmp_path / "second")
+    assert finished.returncode == 0
+    assert ": 4 images of 2 people\n" in finished.stdout
+    assert finished.stderr.startswith("skipped 5 files not named as PERSON/NAME.jpg")
+    assert (tmp_path / "second" / "faces.rec").read_bytes() == (packed / "faces.rec").read_bytes()
 
 
 def test_the_installed_command_does_the_same_without_a_traceback(data: Data, packed: Path) -> None:

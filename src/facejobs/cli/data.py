@@ -62,7 +62,7 @@ def pack(
     typer.echo(f"{report.records}: {count_of(report.images, 'image')} of {count_of(report.identities, 'person')}")
     if report.skipped_files:
         files = count_of(report.skipped_files, "file")
-        typer.echo(f"skipped {files} not named as PERSON/NAME.jpg, .jpeg or .png", err=True)
+        typer.echo(f"skipped {files} not named as PERSON/NAME.jpg, .jpeg or .png, hidden, or no plain file", err=True)
     if report.empty_people:
         shown = ", ".join(report.empty_people[:5]) + (", …" if len(report.empty_people) > 5 else "")
         typer.echo(f"skipped {count_of(len(report.empty_people), 'folder')} without an image: {shown}", err=True)

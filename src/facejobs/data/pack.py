@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, islice, pairwise
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +15,7 @@ from facejobs.data.errors import DataError
 from facejobs.data.fresh_output import fresh_directory
 from facejobs.data.image_record import pack_image_record
 from facejobs.data.property_file import DatasetProperty
+from facejobs.data.reading import reading
 from facejobs.data.recordio import RecordWriter
 
 NAME = "faces"
@@ -26,7 +28,9 @@ _LARGEST_EXACT_LABEL = 2**24
 
 @dataclass(frozen=True, slots=True)
 class PackReport:
-    """What was packed; `skipped_files` are no images by their names, `empty_people` folders hold none."""
+    """What was packed. `skipped_files` are hidden, deeper than `PERSON/IMAGE`, no regular files, or no images by
+    their names; `empty_people` are folders without an image.
+    """
 
     records: Path
     images: int
@@ -41,6 +45,13 @@ class _Person:
     images: list[Path]
 
 
+@dataclass(slots=True)
+class _Found:
+    people: list[_Person] = field(default_factory=list)
+    skipped: int = 0
+    empty: list[str] = field(default_factory=list)
+
+
 def pack_folder(
     folder: Path, output: Path, size: int, threads: int, progress: Callable[[int, int], None]
 ) -> PackReport:
@@ -53,7 +64,9 @@ def pack_folder(
     Raises DataError with the first offending files if any image is unreadable or of another size, OutputExistsError
     if `output` holds something. Then nothing is written.
     """
-    people, skipped, empty = _find_people(folder)
+    with reading(folder):
+        found = _find_people(folder)
+    people = found.people
     total = sum(len(person.images) for person in people)
     with fresh_directory(output) as work:
         with (
@@ -66,7 +79,7 @@ def pack_folder(
             _write_identities(writer, people)
         declared = DatasetProperty(len(people), size, size)
         (work / "property").write_text(f"{declared}\n", encoding="ascii")
-    return PackReport(output / f"{NAME}.rec", total, len(people), skipped, empty)
+    return PackReport(output / f"{NAME}.rec", total, len(people), found.skipped, found.empty)
 
 
 def _write_images(
@@ -103,22 +116,38 @@ def _write_identities(writer: RecordWriter, people: list[_Person]) -> None:
     writer.write(0, pack_image_record((float(first_key), float(first_key + len(people))), 0))
 
 
-def _find_people(folder: Path) -> tuple[list[_Person], int, list[str]]:
+def _find_people(folder: Path) -> _Found:
     if not folder.is_dir():
         what = "is a file, not a directory" if folder.exists() else "no such directory"
         raise DataError(f"{folder}: {what}; give a folder that holds one folder of images per person")
-    people, empty, skipped = [], [], 0
+    found = _Found()
     for entry in sorted(folder.iterdir(), key=lambda path: path.name):
-        if not entry.is_dir():
-            skipped += 1
+        if entry.name.startswith(".") or not entry.is_dir():
+            found.skipped += _count_files(entry)
             continue
-        files = sorted((path for path in entry.iterdir() if path.is_file()), key=lambda path: path.name)
-        images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-        skipped += len(files) - len(images)
+        inside = sorted(entry.iterdir(), key=lambda path: path.name)
+        images = [path for path in inside if _is_image(path)]
+        found.skipped += sum(_count_files(path) for path in inside) - len(images)
         if images:
-            people.append(_Person(entry.name, images))
+            found.people.append(_Person(entry.name, images))
         else:
-            empty.append(entry.name)
+            found.empty.append(entry.name)
+    _check_people(folder, found.people)
+    return found
+
+
+def _is_image(path: Path) -> bool:
+    # macOS keeps what other file systems cannot hold of `a.jpg` in `._a.jpg`.
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _count_files(path: Path) -> int:
+    """1, or how many files lie below a folder."""
+    return sum(len(files) for _, _, files in os.walk(path)) if path.is_dir() else 1
+
+
+def _check_people(folder: Path, people: list[_Person]) -> None:
+    """Raise DataError for nobody, for more people than labels, and for names that a `.lst` cannot hold."""
     if not people:
         raise DataError(
             f"{folder}: no PERSON/IMAGE.jpg in it; give a folder that holds one folder of images per person"
@@ -131,7 +160,6 @@ def _find_people(folder: Path) -> tuple[list[_Person], int, list[str]]:
         for path in person.images:
             if any(character in f"{person.name}{path.name}" for character in "\t\n\r"):
                 raise DataError(f"{str(path)!r}: a tab or line break in a name cannot be listed in a .lst; rename it")
-    return people, skipped, empty
 
 
 def _read_images(people: list[_Person], size: int, threads: int) -> Iterator[tuple[int, Path, bytes, str | None]]:
@@ -139,7 +167,8 @@ def _read_images(people: list[_Person], size: int, threads: int) -> Iterator[tup
 
     def read(place: tuple[int, Path]) -> tuple[int, Path, bytes, str | None]:
         identity, path = place
-        encoded = path.read_bytes()
+        with reading(path):
+            encoded = path.read_bytes()
         try:
             height, width, _ = decode(encoded).shape
         except DataError as error:
