@@ -57,10 +57,42 @@ def test_options_with_and_without_equals() -> None:
     assert parse_options(["--lr", "0.1", "--loss=arcface"]) == {"--lr": "0.1", "--loss": "arcface"}
 
 
-@pytest.mark.parametrize("arguments", [["lr", "1"], ["--lr"], ["--lr", "1", "--lr", "2"]])
-def test_malformed_options_are_refused(arguments: list[str]) -> None:
-    with pytest.raises(ParameterError):
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lr", "1"], "unexpected argument 'lr'"),
+        (["--lr"], "--lr needs a value"),
+        (["--lr", "--max-steps", "2"], "--lr needs a value"),
+        (["--lr", "1", "--lr", "2"], "--lr is given twice"),
+        (["--batch-size", "8", "--batch_size=4"], "--batch-size is given twice"),
+    ],
+)
+def test_malformed_options_are_refused(arguments: list[str], said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
         parse_options(arguments)
+
+
+def test_two_spellings_of_one_parameter_are_refused(tmp_path) -> None:
+    with pytest.raises(ParameterError, match="--batch-size is given twice"):
+        Parameters.from_texts({"batch-size": 8, "batch_size": 4})
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("parameters: {batch-size: 8, batch_size: 8}\n")
+    with pytest.raises(ParameterError, match=r"r\.yaml gives --batch-size twice"):
+        read_recipe(recipe)
+
+
+@pytest.mark.parametrize("steps", ["5,-1", "0.9,0.5", "0.5,0.5", "0,0.5", "0.5,1", "nan"])
+def test_lr_steps_are_ascending_fractions_of_the_run(steps: str) -> None:
+    with pytest.raises(ParameterError, match=f"--lr-steps '{steps.partition(',')[0]}"):
+        Parameters.from_texts({"lr-steps": steps})
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "meant"), [("backbone", "mobilefacnet", "mobilefacenet"), ("schedule", "cosin", "cosine")]
+)
+def test_a_misspelt_choice_names_the_nearest(name: str, typed: str, meant: str) -> None:
+    with pytest.raises(ParameterError, match=f"--{name} '{typed}'.*did you mean {meant}"):
+        RecognitionParameters.from_texts({name: typed})
 
 
 @given(st.lists(st.text(max_size=12), max_size=6))

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from typer.core import TyperCommand
@@ -24,21 +24,11 @@ class _RecognitionCommand(TyperCommand):
 
     def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         super().format_options(ctx, formatter)
-        from facejobs.training.parameters import option_name
+        from facejobs.cli.parameter_help import parameter_rows
         from facejobs.training.recognition_parameters import RecognitionParameters
 
-        rows = [
-            (option_name(name), f"{field.description} [{_default(field.default)}]")
-            for name, field in RecognitionParameters.model_fields.items()
-        ]
         with formatter.section("Parameters, each as --name value"):
-            formatter.write_dl(rows)
-
-
-def _default(value: Any) -> str:
-    if isinstance(value, tuple):
-        value = ",".join(str(item) for item in value)
-    return "none" if value in (None, "") else str(value)
+            formatter.write_dl(parameter_rows(RecognitionParameters))
 
 
 @app.command("recognition", cls=_RecognitionCommand, context_settings=_PARAMETERS)
@@ -57,10 +47,7 @@ def recognition(
     from facejobs.engines.mxnet.runtime import load_mxnet
 
     load_mxnet(parameters.gpus)
-    from facejobs.engines.mxnet.backbones.registry import check_backbone
     from facejobs.engines.mxnet.recognition import RecognitionEngine, software
-
-    check_backbone(parameters.backbone)
 
     result = train_recognition(data, output, parameters, RecognitionEngine, software())
     if result is not None and result.stopped_by_signal:
@@ -72,6 +59,5 @@ def _recognition_parameters(arguments: list[str], recipe: Path | None) -> "Recog
     from facejobs.training.parameters import parse_options, read_recipe
     from facejobs.training.recognition_parameters import RecognitionParameters
 
-    typed = {name.removeprefix("--").replace("-", "_"): value for name, value in parse_options(arguments).items()}
-    planned = {name.replace("-", "_"): value for name, value in (read_recipe(recipe) if recipe else {}).items()}
-    return RecognitionParameters.from_texts({**planned, **typed})
+    planned = read_recipe(recipe) if recipe else {}
+    return RecognitionParameters.from_texts({**planned, **parse_options(arguments)})

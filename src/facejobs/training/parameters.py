@@ -3,12 +3,14 @@
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from facejobs.training.errors import ParameterError
 
@@ -29,16 +31,17 @@ class Parameters(BaseModel):
     batch_size: int = Field(64, ge=2, description="images a step, over all devices together")
     epochs: int = Field(32, ge=1, description="passes over the data")
     max_steps: int | None = Field(None, ge=1, description="stop after this many steps, whatever --epochs says")
-    optimizer: Literal["sgd", "adam"] = Field("sgd", description="sgd (with momentum) or adam")
+    optimizer: Literal["sgd", "adam"] = Field("sgd", description="sgd has momentum")
     lr: float = Field(0.1, gt=0, description="learning rate after the warm-up")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd")
     weight_decay: float = Field(5e-4, ge=0, description="weight decay; never on batch norms, biases and slopes")
     schedule: Literal["constant", "step", "linear", "cosine", "plateau"] = Field(
-        "cosine", description="how the learning rate falls: constant, step, linear, cosine or plateau"
+        "cosine", description="how the learning rate falls"
     )
     warmup_steps: int = Field(50, ge=0, description="steps over which the learning rate rises from zero")
     lr_steps: tuple[float, ...] = Field(
-        (0.55, 0.9), description="step schedule: fractions of the run at which the rate is multiplied by --lr-decay"
+        (0.55, 0.9),
+        description="step schedule: ascending fractions of the run, in (0, 1), at which --lr-decay is applied",
     )
     lr_decay: float = Field(0.1, gt=0, lt=1, description="factor of the step and plateau schedules")
     plateau_patience: int = Field(2, ge=1, description="plateau schedule: evaluations without gain before a decay")
@@ -46,13 +49,21 @@ class Parameters(BaseModel):
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
     eval_every: int = Field(0, ge=0, description="steps between evaluations; 0 evaluates once, at the end")
     eval_data: tuple[str, ...] = Field(
-        (), description="verification sets, comma-separated; default: those beside the data"
+        (), description="verification sets, comma-separated; none measures those that lie in and beside the data"
     )
     early_stop: int = Field(0, ge=0, description="stop after this many evaluations without gain; 0 never does")
     seed: int = Field(1, ge=0, lt=2**31, description="seed of weights, order and augmentation")
     threads: int = Field(2, ge=1, le=64, description="threads that decode images")
     gpus: str = Field("", description="GPU numbers, comma-separated; none trains on the CPU")
     init: str | None = Field(None, description="file of initial weights (.npz or MXNet .params)")
+
+    @field_validator("lr_steps")
+    @classmethod
+    def _ascending_fractions(cls, steps: tuple[float, ...]) -> tuple[float, ...]:
+        edges = (0.0, *steps, 1.0)
+        if any(earlier >= later for earlier, later in pairwise(edges)):
+            raise ValueError("give ascending fractions of the run, above 0 and below 1, such as 0.55,0.9")
+        return steps
 
     @classmethod
     def from_texts(cls, values: Mapping[str, Any]) -> Self:
@@ -62,6 +73,8 @@ class Parameters(BaseModel):
             field = name.removeprefix("--").replace("-", "_")
             if field not in cls.model_fields:
                 raise ParameterError(cls._unknown(name))
+            if field in named:
+                raise ParameterError(f"{option_name(field)} is given twice")
             named[field] = _split(value) if cls._is_list(field) else value
         try:
             return cls(**named)
@@ -119,20 +132,36 @@ def _split(value: Any) -> Any:
 
 def _explain(item: Any) -> str:
     name = option_name(str(item["loc"][0])) if item["loc"] else "parameters"
-    return f"{name} {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"
+    given = item["input"]
+    if isinstance(given, list | tuple):
+        given = ",".join(map(str, given))
+    problem = item["msg"].removeprefix("Value error, ")
+    return f"{name} {given!r}: {problem[0].lower()}{problem[1:]}{_near_choice(item)}"
+
+
+def _near_choice(item: Any) -> str:
+    if item["type"] != "literal_error":
+        return ""
+    choices = re.findall(r"'([^']*)'", item["ctx"]["expected"])
+    near = difflib.get_close_matches(str(item["input"]), choices, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def parse_options(arguments: Iterable[str]) -> dict[str, str]:
-    """`--name value` and `--name=value` pairs as a mapping; raises ParameterError at anything else."""
+    """`--name value` and `--name=value` pairs as a mapping of `--name`; raises ParameterError at anything else.
+
+    A value that itself begins with `--` can be given in the second form only.
+    """
     values: dict[str, str] = {}
     waiting = iter(arguments)
     for argument in waiting:
         if not argument.startswith("--"):
             raise ParameterError(f"unexpected argument {argument!r}: parameters are given as --name value")
         name, equals, value = argument.partition("=")
+        name = option_name(name.removeprefix("--"))
         if not equals:
             following = next(waiting, None)
-            if following is None:
+            if following is None or following.startswith("--"):
                 raise ParameterError(f"{name} needs a value: give it as {name} VALUE")
             value = following
         if name in values:
@@ -142,7 +171,7 @@ def parse_options(arguments: Iterable[str]) -> dict[str, str]:
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """The `parameters` mapping of a YAML recipe; raises ParameterError naming file and line."""
+    """The `parameters` mapping of a YAML recipe, by `--name`; raises ParameterError naming file and line."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -152,4 +181,9 @@ def read_recipe(path: Path) -> dict[str, Any]:
     parameters = document.get("parameters") if isinstance(document, dict) else None
     if not isinstance(parameters, dict) or not all(isinstance(name, str) for name in parameters):
         raise ParameterError(f"{path} has no mapping 'parameters' of names to values")
-    return parameters
+    values: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if option_name(name) in values:
+            raise ParameterError(f"{path} gives {option_name(name)} twice")
+        values[option_name(name)] = value
+    return values

@@ -1,5 +1,7 @@
 """Every backbone: its feature map, its size against the published one, and names that depend on nothing else."""
 
+from typing import get_args
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from facejobs.engines.mxnet.backbones.registry import backbone_names, build_backbone, check_backbone
 from facejobs.engines.mxnet.embedding import build_embedding_net
 from facejobs.training.errors import ParameterError
+from facejobs.training.recognition_parameters import Backbone
 
 FEATURE_MAPS = {
     "iresnet18": (512, 7, 7),
@@ -33,7 +36,7 @@ def trained_numbers(block) -> int:
 
 
 def test_the_registry_holds_what_the_documentation_names() -> None:
-    assert set(backbone_names()) == set(FEATURE_MAPS)
+    assert set(backbone_names()) == set(FEATURE_MAPS) == set(get_args(Backbone))
 
 
 @pytest.mark.parametrize("name", sorted(FEATURE_MAPS))
