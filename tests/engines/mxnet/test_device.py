@@ -6,6 +6,7 @@ import pytest
 from facejobs.engines.mxnet import device
 from facejobs.engines.mxnet.device import DeviceError, check_gpus, driver_cards, has_code_for, resolve_devices
 from facejobs.errors import ExitCode
+from facejobs.training.errors import ParameterError
 
 V100, A10 = ("Tesla V100", (7, 0)), ("NVIDIA A10", (8, 6))
 
@@ -25,12 +26,12 @@ def test_no_gpus_is_the_cpu_and_asks_no_driver(gpus: str) -> None:
 
 @pytest.mark.parametrize("gpus", ["a", "0,", ",", "-1", "0;1", "1.0", "٣", "0 1"])
 def test_malformed_lists(gpus: str) -> None:
-    with pytest.raises(DeviceError, match="is not the number of a GPU"):
+    with pytest.raises(ParameterError, match="is not the number of a GPU"):
         check_gpus(gpus, never)
 
 
 def test_a_gpu_named_twice() -> None:
-    with pytest.raises(DeviceError, match="names GPU 1 twice"):
+    with pytest.raises(ParameterError, match="names GPU 1 twice"):
         check_gpus("0,1,01", never)
 
 

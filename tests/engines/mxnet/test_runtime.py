@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from facejobs.engines.mxnet.errors import DeviceError, EngineError
+from facejobs.engines.mxnet.errors import EngineError
 from facejobs.engines.mxnet.runtime import load_mxnet
+from facejobs.training.errors import ParameterError
 
 
 def failing(error: Exception):
@@ -45,5 +46,5 @@ def test_mxnet_gets_the_cpus_this_process_may_use(monkeypatch) -> None:
 
 
 def test_gpus_are_checked_before_mxnet_is_loaded() -> None:
-    with pytest.raises(DeviceError, match="is not the number of a GPU"):
+    with pytest.raises(ParameterError, match="is not the number of a GPU"):
         load_mxnet("x", failing(AssertionError("loaded")))

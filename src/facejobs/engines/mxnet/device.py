@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from facejobs.engines.mxnet.errors import DeviceError
+from facejobs.training.errors import ParameterError
 
 GPU_PACKAGE = "mxnet-cu112==1.9.1"
 # mxnet-cu112 1.9.1 holds machine code for these compute capabilities and no PTX; code for X.Y runs on X.Z, Z >= Y.
@@ -18,14 +19,14 @@ Card = tuple[str, tuple[int, int]]
 
 
 def parse_gpus(gpus: str) -> list[int]:
-    """GPU numbers of a comma-separated list; an empty list for an empty text. Raises DeviceError."""
+    """GPU numbers of a comma-separated list; an empty list for an empty text. Raises ParameterError."""
     numbers: list[int] = []
     for part in gpus.split(",") if gpus.strip() else []:
         text = part.strip()
         if not (text.isascii() and text.isdigit()):
-            raise DeviceError(f"--gpus {gpus!r}: {text!r} is not the number of a GPU; write for example --gpus 0,1")
+            raise ParameterError(f"--gpus {gpus!r}: {text!r} is not the number of a GPU; write for example --gpus 0,1")
         if int(text) in numbers:
-            raise DeviceError(f"--gpus {gpus!r} names GPU {int(text)} twice")
+            raise ParameterError(f"--gpus {gpus!r} names GPU {int(text)} twice")
         numbers.append(int(text))
     return numbers
 
@@ -63,7 +64,10 @@ def has_code_for(capability: tuple[int, int]) -> bool:
 
 
 def check_gpus(gpus: str, probe: Callable[[], list[Card]] = driver_cards) -> list[int]:
-    """The GPU numbers of `--gpus`, each known to be there and usable, without loading MXNet; raises DeviceError."""
+    """The GPU numbers of `--gpus`, each known to be there and usable, without loading MXNet.
+
+    Raises ParameterError for a malformed list, DeviceError for what is not there or of no use.
+    """
     numbers = parse_gpus(gpus)
     if not numbers:
         return []
@@ -83,7 +87,7 @@ def check_gpus(gpus: str, probe: Callable[[], list[Card]] = driver_cards) -> lis
 
 
 def resolve_devices(gpus: str, probe: Callable[[], list[Card]] = driver_cards) -> list[Any]:
-    """MXNet contexts for `--gpus`: '' is the CPU, '0,1' are two GPUs. Raises DeviceError."""
+    """MXNet contexts for `--gpus`: '' is the CPU, '0,1' are two GPUs. Raises ParameterError, DeviceError."""
     numbers = check_gpus(gpus, probe)
     import mxnet as mx
 

@@ -19,10 +19,11 @@ _LIBRARIES = {
 
 
 def load_mxnet(gpus: str = "", load: Callable[[str], Any] = importlib.import_module) -> Any:
-    """The module mxnet, imported after `--gpus` is known to be usable; raises EngineError, DeviceError.
+    """The module mxnet, imported after `--gpus` is known to be usable.
 
     MXNet takes half of the CPUs unless OMP_NUM_THREADS says otherwise, and reads it only once, when it is loaded: so it
-    is set here to the CPUs this process may use, where the user has not set it.
+    is set here to the CPUs this process may use, where the user has not set it. Raises ParameterError, DeviceError,
+    EngineError.
     """
     check_gpus(gpus)
     os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
