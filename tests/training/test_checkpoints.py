@@ -2,6 +2,8 @@
 
 import errno
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -76,10 +78,25 @@ def test_a_full_disk_leaves_the_older_checkpoint_and_no_litter(tmp_path, monkeyp
     def full(*_args, **_kwargs) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(np.lib.format, "write_array", full)
     with pytest.raises(OSError, match="No space"):
         store.save(checkpoint(2))
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
+
+
+def test_a_file_that_may_not_grow_is_one_error_that_names_the_folder(tmp_path) -> None:
+    program = (
+        "import resource, signal, sys, pathlib, numpy as np\n"
+        "from facejobs.training.checkpoints import Checkpoint, CheckpointStore\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "arrays = {'a': np.zeros(200_000, np.float32), 'b': np.zeros(10, np.float32)}\n"
+        "try: CheckpointStore(pathlib.Path(sys.argv[1])).save(Checkpoint(arrays, {'step': 1}))\n"
+        "except OSError as error: print(error.strerror, error.filename)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (f"File too large {tmp_path}\n", "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_kill_while_writing_leaves_a_folder_that_is_cleaned_up(tmp_path) -> None:

@@ -8,10 +8,11 @@ import hashlib
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,16 +58,17 @@ class CheckpointStore:
         shutil.rmtree(temporary, ignore_errors=True)
         try:
             temporary.mkdir()
-            with (temporary / "arrays.npz").open("wb") as file:
-                np.savez(file, **checkpoint.arrays)
+            _write_arrays(temporary / "arrays.npz", checkpoint.arrays)
             (temporary / "state.json").write_text(json.dumps(checkpoint.state, indent=1), encoding="utf-8")
             manifest = {name: _describe(temporary / name) for name in ("arrays.npz", "state.json")}
             (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             for path in [*temporary.iterdir(), temporary]:
                 sync(path)
             temporary.rename(target)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(temporary, ignore_errors=True)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(self._folder)
             raise
         sync(self._folder)
 
@@ -126,6 +128,23 @@ class CheckpointStore:
         if warnings:
             raise CheckpointError("no checkpoint can be used:\n" + "\n".join(warnings))
         return None, []
+
+
+def _write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Write an .npz as np.savez does, array by array; its own archive would print a failure to close on a full disk."""
+    archive = ZipFile(path, "w", allowZip64=True)
+    try:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)  # type: ignore[no-untyped-call]
+        archive.close()
+    except BaseException:
+        # What is left of the archive is worthless, and closing it later would fail once more.
+        if (file := archive.fp) is not None:
+            archive.fp = None
+            with suppress(OSError):
+                file.close()
+        raise
 
 
 def _describe(path: Path) -> dict[str, Any]:
