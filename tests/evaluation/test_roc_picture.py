@@ -54,6 +54,19 @@ def test_a_better_curve_is_higher_and_more_pairs_grey_less(tmp_path: Path) -> No
     assert share_of_grey(few) > share_of_grey(bad) + 0.1
 
 
+@pytest.mark.parametrize("separation", [0, 1, 2, 5])
+def test_the_curve_does_not_strike_the_words_through(tmp_path: Path, separation: float) -> None:
+    path = tmp_path / "roc.png"
+    draw_roc(result_of(300, 300, separation), path)
+    blue, green, red = cv2.imread(str(path)).astype(int).transpose(2, 0, 1)
+    words = np.argwhere(
+        (blue < 140) & (blue == green) & (green == red) & (np.arange(840) > 150) & (np.arange(840) < 400)
+    )
+    words = words[(words[:, 0] > 70) & (words[:, 0] < 480)]
+    (top, left), (bottom, right) = words.min(axis=0), words.max(axis=0)
+    assert not ((blue > red + 60) & (blue > green + 30))[top:bottom, left:right].any()
+
+
 @pytest.mark.parametrize(("genuine", "impostors"), [(0, 5), (5, 0)])
 def test_without_a_curve_nothing_is_drawn(tmp_path: Path, genuine: int, impostors: int) -> None:
     path = tmp_path / "roc.png"

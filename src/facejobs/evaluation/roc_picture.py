@@ -1,14 +1,18 @@
 """The ROC curve of a verification as a picture."""
 
+import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from facejobs.evaluation.confidence import RULE_OF_30
 from facejobs.evaluation.thresholds import OrderedScores
 from facejobs.evaluation.verification import VerificationResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _INCHES = (7.0, 5.0)
 _DPI = 120
@@ -21,6 +25,10 @@ def draw_roc(result: VerificationResult, path: Path) -> bool:
     """
     if result.genuine_pairs == 0 or result.impostor_pairs == 0:
         return False
+    # matplotlib uses a temporary folder where the home cannot be written to, and it warns at length about that.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
     lowest = 10.0 ** np.floor(np.log10(1 / result.impostor_pairs) - 1e-9)
@@ -29,7 +37,8 @@ def draw_roc(result: VerificationResult, path: Path) -> bool:
     rates = np.geomspace(lowest, 1, 200)
     axes.plot(rates, rates, color="0.5", linestyle=":", linewidth=1, label="chance")
     _draw_operating_points(axes, result)
-    _grey_unsupported(axes, lowest, min(1.0, RULE_OF_30 / result.impostor_pairs))
+    limit = min(1.0, RULE_OF_30 / result.impostor_pairs)
+    _grey_unsupported(axes, lowest, limit, tar[(far >= lowest) & (far <= limit)])
     axes.set_xscale("log")
     axes.set_xlim(lowest, 1)
     axes.set_ylim(0, 1.02)
@@ -42,7 +51,7 @@ def draw_roc(result: VerificationResult, path: Path) -> bool:
     return True
 
 
-def _draw_operating_points(axes: Axes, result: VerificationResult) -> None:
+def _draw_operating_points(axes: "Axes", result: VerificationResult) -> None:
     if not result.tars:
         return
     values = np.array([point.tar for point in result.tars])
@@ -59,16 +68,20 @@ def _draw_operating_points(axes: Axes, result: VerificationResult) -> None:
     )
 
 
-def _grey_unsupported(axes: Axes, lowest: float, limit: float) -> None:
+def _grey_unsupported(axes: "Axes", lowest: float, limit: float, curve: NDArray[np.float64]) -> None:
+    """Grey the FARs from `lowest` to `limit` and say why, where `curve`, the TARs there, leaves most room."""
+    below, above = (float(curve.min()), 1 - float(curve.max())) if len(curve) else (1.0, 0.0)
     axes.axvspan(lowest, limit, color="0.85", zorder=0)
     axes.text(
         np.sqrt(lowest * limit),
-        0.5,
+        below / 2 if below >= above else 1 - above / 2,
         f"not enough pairs:\nfewer than\n{RULE_OF_30} false accepts",
         ha="center",
         va="center",
         color="0.35",
         fontsize=9,
+        bbox={"facecolor": "0.85", "edgecolor": "none", "pad": 2},
+        zorder=3,
     )
 
 
