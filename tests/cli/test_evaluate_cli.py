@@ -1,7 +1,9 @@
 """`facejobs evaluate verification` from the command line, with good input and with bad."""
 
 import json
+import os
 import pickle
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -158,6 +160,43 @@ def test_every_bin_of_a_folder_is_measured(evaluate: Evaluate, model: Path, tmp_
     assert [result["name"] for result in results] == ["agedb_30", "cfp_fp"]
     assert results[0]["metrics"] == []
     assert "not enough pairs of different people: 0 present" in evaluate(model, tmp_path / "cfp_fp.bin").stdout
+
+
+def test_one_pair_is_counted_as_one_and_no_picture_is_promised(evaluate: Evaluate, model: Path, tmp_path: Path) -> None:
+    done = evaluate(model, write_bin(tmp_path / "tiny.bin", [True]), "--out", tmp_path / "out")
+    assert done.stdout.startswith("tiny: 1 pair of one person, 0 of different people, 2 images\n")
+    assert done.stdout.endswith(f"\nresults and pair scores: {tmp_path / 'out'}\n")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["results.json", "tiny-scores.npz"]
+
+
+def test_a_full_disk_is_one_message(model: Path, pairs: Path, tmp_path: Path) -> None:
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
+    program = limited + "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    program += "from facejobs.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "evaluate", "verification", model, pairs, "--out", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == ExitCode.WRITE_FAILED
+    assert done.stderr.startswith(f"error: File too large: {tmp_path / 'out'}; ")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_home_that_cannot_be_written_to_is_nobodys_concern(model: Path, pairs: Path, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MPL"))}
+    program = "from facejobs.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "evaluate", "verification", model, pairs, "--out", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**environment, "HOME": "/proc/nowhere"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list((tmp_path / "out").glob("*.png"))) == 1
 
 
 def bad_input(case: str, folder: Path) -> tuple[Path, str]:

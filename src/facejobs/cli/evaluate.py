@@ -35,26 +35,28 @@ def verification(
     batch_size: Annotated[int, typer.Option(min=1, help="Images given to the model at once.")] = 64,
 ) -> None:
     """Measure 1:1 verification: 10-fold accuracy, and TAR at FAR 1e-1, 1e-2 and 1e-3."""
+    from facejobs.cli.verification_table import to_table
     from facejobs.data.fresh_output import fresh_directory
     from facejobs.data.model_artifact import find_model_folder
     from facejobs.data.pair_sets import find_pair_sets
-    from facejobs.evaluation.results import save_results, to_json, to_table
+    from facejobs.evaluation.results import save_results, to_json
     from facejobs.inference.embedder import Embedder
 
     with nullcontext() if out is None else fresh_directory(out) as folder:
         embedder = Embedder.load(find_model_folder(model))
         described = _describe(embedder)
-        results = []
+        results, pictures = [], 0
         for path in find_pair_sets(pairs):
             results.append(_evaluate(embedder, path, batch_size))
             if not as_json:
                 typer.echo(to_table(results[-1]))
         if folder is not None:
-            save_results(folder, described, results)
+            pictures = save_results(folder, described, results)
     if as_json:
         typer.echo(json.dumps(to_json(described, results), indent=2, allow_nan=False))
     elif out is not None:
-        typer.echo(f"results, pair scores and ROC pictures: {out}")
+        kept = "results, pair scores and ROC pictures" if pictures else "results and pair scores"
+        typer.echo(f"{kept}: {out}")
 
 
 def _evaluate(embedder: "Embedder", path: Path, batch_size: int) -> "VerificationResult":

@@ -172,7 +172,7 @@ def find_model_folder(path: Path) -> Path:
     Raises ModelError where neither does.
     """
     if not path.exists():
-        raise ModelError(f"{path} does not exist; give a model folder ({GRAPH_NAME}, {DESCRIPTION_NAME}) or a run's")
+        raise ModelError(f"{path} does not exist; give a model folder or the output folder of a run")
     for folder in (path, path / "model"):
         if (folder / DESCRIPTION_NAME).is_file():
             return folder
