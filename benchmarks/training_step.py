@@ -64,7 +64,7 @@ def run_loop(engine: RecognitionEngine, records: FaceRecordFile, parameters: Rec
         RunFolder(Path(folder) / "out", "recognition", parameters, {}) as run,
         TrainingBatches(records, parameters.batch_size, 1, Augmentation(), parameters.threads) as batches,
     ):
-        TrainingLoop(engine, batches, parameters, run, lambda _stop: [], lambda _batch: {}).run()
+        TrainingLoop(engine, batches, parameters, run, lambda _stop, _progress: [], lambda _batch: {}).run()
 
 
 def loop_ratio(records: FaceRecordFile, rounds: int, steps: int) -> float:

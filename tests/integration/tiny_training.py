@@ -73,7 +73,7 @@ def main() -> int:
         folder.record({})
         engine = LeastSquares(arguments.pause)
         loop = TrainingLoop(
-            engine, Batches(), parameters, folder, evaluate=lambda check: [], describe=lambda batch: {}
+            engine, Batches(), parameters, folder, evaluate=lambda check, progress: [], describe=lambda batch: {}
         )  # fmt: skip
         if loop.run().stopped_by_signal:
             return 75

@@ -25,7 +25,7 @@ def make_loop(tmp_path, toy_engine, toy_batches):
         folder.path.mkdir(exist_ok=True)
         waiting = iter(scores)
 
-        def evaluate(check_stop):
+        def evaluate(check_stop, progress):
             check_stop()
             if evaluated is not None:
                 evaluated.append(1)

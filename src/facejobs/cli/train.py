@@ -1,6 +1,7 @@
 """facejobs train: one command a task; every training parameter is an option."""
 
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,16 @@ class _RecognitionCommand(TyperCommand):
             formatter.write_dl(parameter_rows(RecognitionParameters))
 
 
+class _LogLines(logging.Handler):
+    """Writes to what sys.stderr is when a line comes: while a progress bar is shown, that puts the line above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)
+        except Exception:
+            self.handleError(record)
+
+
 @app.command("recognition", cls=_RecognitionCommand, context_settings=_PARAMETERS)
 def recognition(
     ctx: typer.Context,
@@ -41,7 +52,7 @@ def recognition(
     """Train a face recogniser from RecordIO faces and publish its model into OUTPUT/model."""
     from facejobs.training.recognition import train_recognition
 
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[_LogLines()])
     logging.getLogger("facejobs").setLevel(logging.INFO)
     parameters = _recognition_parameters(ctx.args, recipe)
     from facejobs.engines.mxnet.runtime import load_mxnet

@@ -68,11 +68,15 @@ class _Window:
         return {**means, "images_per_second": self.steps * batch_size / seconds}
 
 
+Evaluate = Callable[[Callable[[], None], Progress], list[Metric]]
+
+
 class TrainingLoop(Generic[BatchType]):
     """Runs an engine over batches until the last step, a stop signal, an early stop or a divergence.
 
     `evaluate` returns metrics whose first one decides which checkpoint is the best (higher is better); it calls its
-    argument now and then, so that a stop signal need not wait for a long evaluation.
+    first argument now and then, so that a stop signal need not wait for a long evaluation, and shows on the second one
+    how far it is.
     """
 
     def __init__(
@@ -81,7 +85,7 @@ class TrainingLoop(Generic[BatchType]):
         batches: BatchSource[BatchType],
         parameters: Parameters,
         folder: RunFolder,
-        evaluate: Callable[[Callable[[], None]], list[Metric]],
+        evaluate: Evaluate,
         describe: Callable[[Any], dict[str, Any]],
     ) -> None:
         self._engine = engine
@@ -129,7 +133,7 @@ class TrainingLoop(Generic[BatchType]):
         parameters, window = self._parameters, _Window()
         batches = self._batches.start(step)
         if self._evaluation_due(step):
-            self._observe(step, journal, stop)
+            self._observe(step, journal, stop, progress)
         while step < self.total_steps and not self._finished_early:
             batch = next(batches)
             lr = self._schedule.rate(step)
@@ -145,14 +149,14 @@ class TrainingLoop(Generic[BatchType]):
                 window = _Window()
             progress.advance(step)
             if self._evaluation_due(step):
-                self._observe(step, journal, stop)
+                self._observe(step, journal, stop, progress)
             if stop.requested and step < self.total_steps:
                 self._save(step)
                 return LoopResult(step, stopped_by_signal=True)
             if step % parameters.checkpoint_every == 0:
                 self._save(step)
         if self.standing.evaluated_step < step:
-            self._observe(step, journal, stop)
+            self._observe(step, journal, stop, progress)
         return LoopResult(step, stopped_by_signal=False)
 
     def _check(self, outcome: StepOutcome, batch: Any, step: int, lr: float) -> None:
@@ -183,10 +187,10 @@ class TrainingLoop(Generic[BatchType]):
         every = self._parameters.eval_every
         return bool(every) and step > 0 and step % every == 0 and self.standing.evaluated_step < step
 
-    def _observe(self, step: int, journal: Journal, stop: StopSignal) -> None:
+    def _observe(self, step: int, journal: Journal, stop: StopSignal, progress: Progress) -> None:
         # Saved first: whatever ends the process during a long evaluation, the run goes on by evaluating again.
         self._save(step)
-        metrics = self._evaluate(stop.check)
+        metrics = self._evaluate(stop.check, progress)
         for metric in metrics:
             journal.write(
                 step, (step - 1) // self._batches.steps_per_epoch, {metric.name: metric.value}, protocol=metric.protocol

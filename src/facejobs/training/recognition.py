@@ -16,6 +16,7 @@ from facejobs.data.normalization import IMAGE_SIZE
 from facejobs.data.pipeline import Augmentation, Batch, TrainingBatches
 from facejobs.training.engine import Engine
 from facejobs.training.loop import LoopResult, Metric, TrainingLoop
+from facejobs.training.progress import Progress
 from facejobs.training.publish import publish_model
 from facejobs.training.recognition_parameters import RecognitionParameters
 from facejobs.training.run_folder import RunFolder
@@ -66,8 +67,8 @@ def train_recognition(
             log.warning("no verification set found beside %s: name one with --eval-data to measure accuracy", data)
         latest: list[Measured] = []
 
-        def evaluate(check_stop: Callable[[], None]) -> list[Metric]:
-            latest[:] = measure(sets, engine.embed, check_stop)
+        def evaluate(check_stop: Callable[[], None], progress: Progress) -> list[Metric]:
+            latest[:] = measure(sets, engine.embed, check_stop, progress)
             return as_metrics(latest)
 
         with _batches(records, parameters) as batches:
@@ -88,7 +89,9 @@ def train_recognition(
             best = loop.standing.best_step or result.step
             if best != result.step:
                 engine.load_state(folder.checkpoints.load(best).arrays)
-                evaluate(lambda: None)
+                log.info("measuring the best checkpoint, that of step %d, to publish it", best)
+                with Progress(result.step, result.step) as progress:
+                    evaluate(lambda: None, progress)
             publish_model(folder, engine, parameters, facts, latest, best)
         return result
 

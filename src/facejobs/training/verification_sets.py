@@ -12,6 +12,7 @@ from facejobs.data.pair_sets import sets_around
 from facejobs.data.pairs import VerificationPairs, load_pairs, set_name
 from facejobs.evaluation.verification import Embed, VerificationResult, evaluate_verification
 from facejobs.training.loop import Metric
+from facejobs.training.progress import Progress
 
 Measured = tuple[VerificationPairs, VerificationResult]
 
@@ -54,14 +55,20 @@ def _as_it_began(sets: list[VerificationPairs], began_with: Mapping[str, str], d
     return [by_name[name] for name in began_with]
 
 
-def measure(sets: list[VerificationPairs], embed: Embed, check_stop: Callable[[], None]) -> list[Measured]:
+def measure(
+    sets: list[VerificationPairs], embed: Embed, check_stop: Callable[[], None], progress: Progress
+) -> list[Measured]:
     """Evaluate an embedder on every set; `check_stop` is called before every batch and may raise."""
 
     def embed_or_stop(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         check_stop()
         return embed(images)
 
-    return [(pairs, evaluate_verification(pairs, embed_or_stop)) for pairs in sets]
+    results = []
+    for pairs in sets:
+        with progress.measuring(pairs.name, len(pairs.images)) as show:
+            results.append((pairs, evaluate_verification(pairs, embed_or_stop, progress=show)))
+    return results
 
 
 def named_metrics(results: list[Measured]) -> list[dict[str, Any]]:
