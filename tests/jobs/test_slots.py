@@ -1,5 +1,6 @@
 """The queue for slots and GPUs: first come, first served, and the dead hold nothing."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,16 @@ def test_one_who_is_asked_to_stop_leaves_the_queue(tmp_path: Path) -> None:
             wait(pool, 1, lambda: bool(told), told.append)
         assert told == [0]
         assert list((tmp_path / "slots").glob("*.ticket")) == []
+
+
+def test_one_whose_queue_is_removed_does_not_wait_for_ever(tmp_path: Path) -> None:
+    pool = Pool("slots", 1, tmp_path)
+
+    def remove(before: int) -> None:
+        shutil.rmtree(tmp_path)
+
+    with wait(pool, 1), pytest.raises(JobError, match="was removed while it was waiting"):
+        wait(pool, 1, position=remove)
 
 
 def test_counts_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,8 @@ class Pool:
         """Queue for `wanted` of them; returns when all are held. The ticket is used up, whatever happens.
 
         `left` is asked again and again whether to give up (QueueLeftError); `position` is told how many wait before
-        this one whenever that changes. Raises JobError if there will never be enough.
+        this one whenever that changes. Raises JobError if there will never be enough, or if somebody removes the
+        queue.
         """
         told: int | None = None
         with contextlib.closing(ticket):
@@ -134,6 +135,8 @@ class Pool:
                     told = before
                 if left():
                     raise QueueLeftError
+                if not ticket.path.exists():
+                    raise JobError(f"its place in the queue, {ticket.path}, was removed while it was waiting")
                 time.sleep(_POLL_SECONDS)
 
     def _tickets(self) -> list[Path]:
