@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from facejobs.cli.main import app
-from facejobs.data.errors import DataError, OutputExistsError
+from facejobs.data.errors import OutputExistsError
+from facejobs.errors import ExitCode, FacejobsError
 
 SMALL = ["--identities", "2", "--images", "1", "--verification-identities", "20", "--verification-images", "2"]
 SMALL += ["--pairs", "20", "--photographs", "1"]
@@ -32,10 +33,12 @@ def test_refuses_an_existing_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_refuses_one_person(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["data", "synth", str(tmp_path / "faces"), "--identities", "1"])
-    assert isinstance(result.exception, DataError)
-    assert "--identities is 1" in str(result.exception)
+@pytest.mark.parametrize(("option", "value"), [("--identities", "1"), ("--pairs", "7"), ("--seed", "-1")])
+def test_numbers_out_of_range_are_usage_errors(tmp_path: Path, option: str, value: str) -> None:
+    result = CliRunner().invoke(app, ["data", "synth", str(tmp_path / "faces"), option, value])
+    assert isinstance(result.exception, FacejobsError)
+    assert result.exception.exit_code == ExitCode.USAGE
+    assert f"{option} is {value}" in str(result.exception)
     assert not list(tmp_path.iterdir())
 
 

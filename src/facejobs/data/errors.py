@@ -9,6 +9,12 @@ class DataError(FacejobsError):
     exit_code = ExitCode.BAD_DATA
 
 
+class RequestError(DataError):
+    """What was asked for cannot be made from any data: a count or a seed out of range."""
+
+    exit_code = ExitCode.USAGE
+
+
 class OutputExistsError(FacejobsError):
     """Writing would destroy something that is already there."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from facejobs.data.errors import DataError
+from facejobs.data.errors import RequestError
 from facejobs.data.fresh_output import fresh_directory
 from facejobs.data.synthetic.photograph_set import write_photographs
 from facejobs.data.synthetic.training_set import write_training_set
@@ -23,7 +23,7 @@ class SyntheticCounts:
     photographs: int = 24
 
     def check(self) -> None:
-        """Raise DataError where a count is too small, or where there are not as many different pairs as asked for."""
+        """Raise RequestError for a count too small, or where there are fewer different pairs than asked for."""
         lowest = {
             "identities": 2,
             "images": 1,
@@ -34,13 +34,13 @@ class SyntheticCounts:
         for name, least in lowest.items():
             if getattr(self, name) < least:
                 option = name.replace("_", "-")
-                raise DataError(f"--{option} is {getattr(self, name)}, at least {least} are needed")
+                raise RequestError(f"--{option} is {getattr(self, name)}, at least {least} are needed")
         if self.pairs < 2 * FOLDS or self.pairs % (2 * FOLDS):
-            raise DataError(f"--pairs is {self.pairs}; {FOLDS} folds of two kinds need a multiple of {2 * FOLDS}")
+            raise RequestError(f"--pairs is {self.pairs}; {FOLDS} folds of two kinds need a multiple of {2 * FOLDS}")
         wanted = self.pairs // (2 * FOLDS)
         possible = matching_pairs_per_fold(self.verification_identities, self.verification_images)
         if wanted > possible:
-            raise DataError(
+            raise RequestError(
                 f"--pairs {self.pairs} needs {wanted} matching pairs in each fold, whose people have only {possible}; "
                 "lower --pairs, or raise --verification-identities or --verification-images"
             )
@@ -53,12 +53,12 @@ def write_synthetic(
 
     Writes `recognition_train_data/` (records in InsightFace's layout), `verification/synthetic/` (LFW's layout,
     people who are not in the training records) and `photographs/` (images and label.txt). The same counts and
-    seed give the same bytes with any number of processes. Raises DataError for impossible counts or a negative
+    seed give the same bytes with any number of processes. Raises RequestError for impossible counts or a negative
     seed, and OutputExistsError where `target` exists and is not an empty folder.
     """
     counts.check()
     if seed < 0:
-        raise DataError(f"--seed is {seed}, it must not be negative")
+        raise RequestError(f"--seed is {seed}, it must not be negative")
     people = counts.identities + counts.verification_identities
     with fresh_directory(target) as work, ordered_workers(processes) as workers:
         write_training_set(work / "recognition_train_data", seed, counts.identities, counts.images, workers, progress)
