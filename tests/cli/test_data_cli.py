@@ -98,6 +98,25 @@ def test_json_holds_the_same(data: Data, packed: Path) -> None:
     assert {"severity": "warning", "kind": "empty-identity", "count": 1} in report["counts"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_the_histogram_fits_a_narrow_terminal_of_any_encoding(packed: Path, encoding: str) -> None:
+    environment = {**os.environ, "COLUMNS": "40", "PYTHONIOENCODING": encoding}
+    finished = subprocess.run([FACEJOBS, "data", "check", packed], capture_output=True, check=False, env=environment)
+    assert (finished.returncode, finished.stderr) == (0, b"")
+    lines = finished.stdout.decode(encoding).splitlines()
+    (line,) = [line for line in lines if line.lstrip().startswith("2-")]
+    full = "█" if encoding == "utf-8" else "#"
+    assert line.endswith(f"{full} 2") and line.count(full) == 40 - 14
+
+
+def test_text_that_the_encoding_lacks_is_no_error(packed: Path) -> None:
+    odd = packed.rename(packed.with_name("öut"))
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    finished = subprocess.run([FACEJOBS, "data", "check", odd], capture_output=True, check=False, env=environment)
+    assert (finished.returncode, finished.stderr) == (0, b"")
+    assert b"?ut/faces.rec" in finished.stdout
+
+
 def test_markup_in_names_is_shown_as_it_is(data: Data, packed: Path) -> None:
     odd = packed.rename(packed.with_name("[bold]odd[red]"))
     finished = data("check", odd)

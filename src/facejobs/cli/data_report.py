@@ -12,6 +12,7 @@ from facejobs.data.check.findings import Finding
 from facejobs.data.check.identities import Bin, Spread
 
 _BAR_WIDTH = 30
+_RANGE_WIDTH = 9
 _SHOWN_PER_KIND = 10
 _ADVICE = {
     "index": "`facejobs data repair {directory}` rebuilds the .idx from the .rec",
@@ -92,10 +93,13 @@ def _print_spread(spread: Spread, console: Console) -> None:
         highlight=False,
     )
     most = max(bin_.identities for bin_ in spread.histogram)
+    full, trace = ("█", "▏") if console.encoding.startswith("utf") else ("#", ".")
+    width = max(1, min(_BAR_WIDTH, console.width - _RANGE_WIDTH - len(f"{most:,}") - len("    ")))
     for bin_ in spread.histogram:
-        length = round(_BAR_WIDTH * bin_.identities / most)
-        bar = "█" * length if length or not bin_.identities else "▏"
-        console.print(f"  {_range(bin_):>9} {bar:<{_BAR_WIDTH}} {bin_.identities:,}", highlight=False)
+        length = round(width * bin_.identities / most)
+        bar = full * length if length or not bin_.identities else trace
+        line = f"  {_range(bin_):>{_RANGE_WIDTH}} {bar:<{width}} {bin_.identities:,}"
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _range(bin_: Bin) -> str:

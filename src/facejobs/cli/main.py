@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from types import FrameType
 
 import typer
@@ -68,6 +69,9 @@ def root(
 def main() -> None:
     """Run the command line; turn known errors into one message and a documented exit code."""
     signal.signal(signal.SIGTERM, _end)
+    # A terminal that lacks a character shows another one for it.
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
     sys.exit(_flush(_run()))
 
 
