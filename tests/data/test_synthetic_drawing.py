@@ -203,6 +203,11 @@ def test_scene_faces_lie_inside_and_apart() -> None:
     assert seen >= 6
 
 
+@pytest.mark.parametrize("number", [8, 16])
+def test_bright_scenes_keep_their_outlines(number: int) -> None:
+    assert (draw_scene(0, number, 120).image > 250).any(axis=2).mean() < 0.03
+
+
 def test_scenes_repeat() -> None:
     first, second = draw_scene(2, 1, 10), draw_scene(2, 1, 10)
     assert (first.image == second.image).all()

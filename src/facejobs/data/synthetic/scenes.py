@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from facejobs.data.synthetic.background import draw_background
-from facejobs.data.synthetic.camera import expose
+from facejobs.data.synthetic.camera import MIDDLE_GREY, expose
 from facejobs.data.synthetic.identity import draw_identity
 from facejobs.data.synthetic.render import Sitter
 from facejobs.data.synthetic.seeding import Stream, generator
 from facejobs.data.synthetic.surface import rotation
 from facejobs.data.synthetic.surroundings import Canvas, Frame, draw_behind_head
-from facejobs.data.synthetic.view import View, draw_view
+from facejobs.data.synthetic.view import Camera, View, draw_view
 
 Image = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -23,6 +23,8 @@ _MOST_FACES = 6
 _ATTEMPTS = 12
 _WINDOW = 3.4
 _LOOK_DOWN = 0.1
+_MAY_BE_WHITE = 0.02
+_WHITE = 245
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,18 @@ def draw_scene(seed: int, number: int, first_identity: int) -> Scene:
                 image, face = drawn
                 faces.append(face)
                 break
-    camera = replace(view.camera, noise=min(view.camera.noise, 5.0))
+    camera = replace(_metered(view.camera, image), noise=min(view.camera.noise, 5.0))
     return Scene(expose(image, camera, rng), tuple(faces))
+
+
+def _metered(camera: Camera, image: Image) -> Camera:
+    """Less exposure where the brightest part of the scene would be white, and people before it have no outline."""
+    grey = image.mean(axis=2, keepdims=True)
+    brightest = (camera.saturation * image + (1 - camera.saturation) * grey).max(axis=2)
+    bright = camera.contrast * float(np.quantile(brightest, 1 - _MAY_BE_WHITE))
+    return replace(
+        camera, exposure=min(camera.exposure, (_WHITE - MIDDLE_GREY * (1 - camera.contrast)) / max(bright, 1.0))
+    )
 
 
 def _try_face(
