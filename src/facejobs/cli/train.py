@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from facejobs.training.recognition_parameters import RecognitionParameters
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a detector or a recogniser.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a recogniser.")
 
 _PARAMETERS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
