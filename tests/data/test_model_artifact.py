@@ -1,5 +1,6 @@
 """model.json is checked against the files beside it."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,12 @@ def test_wrong_places_are_named(tmp_path: Path) -> None:
         load_description(tmp_path)
     with pytest.raises(ModelError, match="is not a folder"):
         load_description(tmp_path / "absent")
+
+
+def test_a_model_that_may_not_be_read_is_a_bad_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(ModelError, match=f"{tmp_path}: permission denied; "):
+        load_description(tmp_path)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from facejobs.data.reading import reading
 from facejobs.errors import ExitCode, FacejobsError
 
 DESCRIPTION_NAME = "model.json"
@@ -147,8 +148,13 @@ def load_description(folder: Path) -> ModelDescription:
     """Read `folder`/model.json and verify presence, size and SHA-256 of every file it lists.
 
     Raises ModelError where the description is missing or invalid, does not list model.onnx, or where a
-    file differs from what it says.
+    file differs from what it says, or may not be read.
     """
+    with reading(folder, ModelError):
+        return _load(folder)
+
+
+def _load(folder: Path) -> ModelDescription:
     path = folder / DESCRIPTION_NAME
     if not folder.is_dir():
         raise ModelError(f"{folder} is not a folder; give the folder that holds {DESCRIPTION_NAME}")
@@ -171,6 +177,11 @@ def find_model_folder(path: Path) -> Path:
 
     Raises ModelError where neither does.
     """
+    with reading(path, ModelError):
+        return _find(path)
+
+
+def _find(path: Path) -> Path:
     if not path.exists():
         raise ModelError(f"{path} does not exist; give a model folder or the output folder of a run")
     for folder in (path, path / "model"):
