@@ -79,7 +79,7 @@ def test_errors_name_the_path_that_was_typed(tmp_path: Path) -> None:
 def test_no_folder_below_a_file(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(NotADirectoryError, match="is a file, no folder can be made in it") as refused,
+        pytest.raises(NotADirectoryError, match="no folder can be made in a file") as refused,
         fresh_directory(tmp_path / "file" / below),
     ):
         pass

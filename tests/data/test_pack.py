@@ -102,7 +102,7 @@ def test_existing_output_is_left_as_it_is(faces: Path, tmp_path: Path) -> None:
     assert [path.name for path in out.iterdir()] == ["precious"]
     with pytest.raises(OutputExistsError):
         pack(faces, out / "precious")
-    with pytest.raises(NotADirectoryError, match="is a file"):
+    with pytest.raises(NotADirectoryError, match="in a file"):
         pack(faces, out / "precious" / "deeper")
 
 

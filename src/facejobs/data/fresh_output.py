@@ -104,7 +104,7 @@ def _name_as_typed(error: OSError, work: Path, target: Path) -> None:
 
 def _no_folder(target: Path) -> NotADirectoryError:
     file = next(path for path in target.parents if os.path.lexists(path))
-    return NotADirectoryError(errno.ENOTDIR, "is a file, no folder can be made in it", str(file))
+    return NotADirectoryError(errno.ENOTDIR, "no folder can be made in a file", str(file))
 
 
 def _refuse_existing(target: Path) -> None:
