@@ -18,7 +18,7 @@ from facejobs.storage.errors import (
 )
 from facejobs.storage.folder_sync import download_folder, upload_folder
 from facejobs.storage.keys import TEMPORARY
-from facejobs.storage.manifest import MANIFEST
+from facejobs.storage.manifest import MANIFEST, Manifest
 from facejobs.storage.opening import open_store
 from facejobs.storage.store import ObjectStore
 
@@ -48,10 +48,24 @@ def test_a_download_that_is_not_what_the_manifest_says_keeps_the_old_file(
     with pytest.raises(DownloadError, match="3 of 6 files") as caught:
         download_folder(store, back, manifest_key=MANIFEST)
     assert caught.value.exit_code == ExitCode.DOWNLOAD_FAILED
-    assert len(re.findall(r"\n  model/model\.(onnx|json): .* is not what .* SHA-256 is", str(caught.value))) == 2
+    assert len(re.findall(r"\n  model/model\.(onnx|json): .* is not what .* BLAKE3 is", str(caught.value))) == 2
     assert "metrics.jsonl: " in str(caught.value)
     spared = {name: data for name, data in FILES.items() if "/model." not in name and name != "metrics.jsonl"}
     assert contents(back) == {**spared, "model/model.onnx": b"old but whole"}
+
+
+def test_a_manifest_without_blake3_is_held_to_its_sha256(store: ObjectStore, source: Path, tmp_path: Path) -> None:
+    sent = upload_folder(source, store, manifest_key=None)
+    old = {name: entry._replace(blake3=None) for name, entry in sent.files.items()}
+    store.write(MANIFEST, Manifest(old).to_json())
+    assert download_folder(store, tmp_path / "back", manifest_key=MANIFEST) == sent
+    again = Meddler(store)
+    download_folder(again, tmp_path / "back", manifest_key=MANIFEST)  # type: ignore[arg-type]
+    assert again.keys("download") == []
+    name = "model/model.json"
+    store.write(MANIFEST, Manifest({**old, name: old[name]._replace(sha256="0" * 64)}).to_json())
+    with pytest.raises(DownloadError, match=r"SHA-256 is .*, not 0000"):
+        download_folder(store, tmp_path / "new", manifest_key=MANIFEST)
 
 
 def test_an_object_replaced_while_it_is_downloaded(bucket_url: str, source: Path, tmp_path: Path) -> None:

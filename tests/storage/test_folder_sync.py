@@ -36,7 +36,7 @@ def test_a_large_file_and_the_digest_of_its_parts(
     (tmp_path / "source" / "large").write_bytes(os.urandom(LARGE))
     sent = upload_folder(tmp_path / "source", store, verify=verify)  # type: ignore[arg-type]
     digest = digest_file(tmp_path / "source" / "large")
-    assert sent.files["large"] == ManifestEntry(LARGE, digest.sha256)
+    assert sent.files["large"] == ManifestEntry(LARGE, digest.sha256, digest.blake3)
     info = store.stat("large")
     assert info is not None and info.etag in (None, digest.etag)
     again = Meddler(store)

@@ -28,10 +28,14 @@ def refused(data: bytes) -> str:
 
 
 def test_reads_what_it_wrote() -> None:
-    manifest = Manifest({"model/ü.onnx": ManifestEntry(3, DIGEST), "a": ManifestEntry(0, "1" * 64)})
+    manifest = Manifest({"model/ü.onnx": ManifestEntry(3, DIGEST, "2" * 64), "a": ManifestEntry(0, "1" * 64)})
     assert Manifest.from_json(manifest.to_json(), "here") == manifest
     assert manifest.size == 3
     assert manifest.to_json() == Manifest(dict(reversed(manifest.files.items()))).to_json()
+
+
+def test_a_manifest_without_blake3_is_written_as_it_always_was() -> None:
+    assert b"blake3" not in Manifest({"a": ManifestEntry(3, DIGEST)}).to_json()
 
 
 def test_an_empty_folder_has_a_manifest() -> None:
@@ -89,6 +93,8 @@ def test_accepts_an_ordinary_name(name: str) -> None:
         (document({"a": {**ENTRY, "sha256": DIGEST.upper()}}), "sha256 of 'a'"),
         (document({"a": {**ENTRY, "sha256": DIGEST[1:]}}), "sha256 of 'a'"),
         (document({"a": {**ENTRY, "sha256": 7}}), "sha256 of 'a'"),
+        (document({"a": {**ENTRY, "blake3": DIGEST[1:]}}), "blake3 of 'a'"),
+        (document({"a": {**ENTRY, "blake3": None}}), "blake3 of 'a'"),
         (document({"a/b": ENTRY, "a": ENTRY}), "'a' is both a file and the folder of 'a/b'"),
         (b'{"format": 1, "files": {"a": %s, "a": %s}}' % ((json.dumps(ENTRY).encode(),) * 2), "'a' is in it twice"),
         (b'{"format": 1, "format": 1, "files": {}}', "'format' is in it twice"),
@@ -103,7 +109,7 @@ _JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["format", "files", "size", "sha256", "a", "../a"]) | st.text(), inner, max_size=4
+            st.sampled_from(["format", "files", "size", "sha256", "blake3", "a", "../a"]) | st.text(), inner, max_size=4
         )
     ),
 )

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from facejobs.storage.content_hash import ContentHash
 from facejobs.storage.errors import CorruptError, DownloadError, NotFoundError, StorageError
 from facejobs.storage.folder_upload import every_file
 from facejobs.storage.keys import TEMPORARY
-from facejobs.storage.local_files import digest_file
+from facejobs.storage.local_files import content_of_file, digest_file
 from facejobs.storage.manifest import Manifest, ManifestEntry, unsafe_name
 from facejobs.storage.parallel_transfer import Failures, transfer
-from facejobs.storage.read_back import sha256_of_object
+from facejobs.storage.read_back import blake3_of_object
 from facejobs.storage.store import FileDigest, ObjectStore
 from facejobs.storage.transfer_progress import TransferProgress
 
@@ -24,11 +25,11 @@ _ABANDONED = 3600.0  # seconds since the last write to a temporary file, after w
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """One object as the manifest (`sha256`) or the listing (`etag`, where the store has any) promises it."""
+    """One object as the manifest (`content`) or the listing (`etag`, where the store has any) promises it."""
 
     name: str
     size: int
-    sha256: str | None
+    content: ContentHash | None
     etag: str | None
 
 
@@ -43,8 +44,8 @@ def download_folder(
     """Download what `store` holds, or what its manifest names, into `folder`; return what is there now.
 
     Only names that `include` admits. A file that is here already with equal content is not fetched again (equal to the
-    manifest's SHA-256, or to the listing's ETag where that is an MD5). Other files of the folder are left alone.
-    Raises DownloadError naming the files that failed, NotFoundError if there is nothing, CorruptError for a bad
+    manifest's BLAKE3 or SHA-256, or to the listing's ETag where that is an MD5). Other files of the folder are left
+    alone. Raises DownloadError naming the files that failed, NotFoundError if there is nothing, CorruptError for a bad
     manifest, StorageError for a name or a link that would lead out of `folder`, and OSError if the disk is full.
     """
     wanted = _named_by_manifest(store, manifest_key) if manifest_key else _listed(store)
@@ -57,7 +58,7 @@ def download_folder(
     with TransferProgress("downloading", len(wanted), total, progress) as bar:
         ordered = sorted(wanted, key=lambda item: -item.size)
         for item, digest in transfer(ordered, _name, partial(_fetch, store, folder), failures):
-            entries[item.name] = ManifestEntry(digest.size, digest.sha256)
+            entries[item.name] = ManifestEntry(digest.size, digest.sha256, digest.blake3)
             bar.advance(item.size)
     _remove_abandoned({(folder / item.name).parent for item in wanted})
     verdict = f"{len(failures)} of {len(wanted)} files of {store.url} did not arrive in {folder}"
@@ -79,7 +80,7 @@ def _named_by_manifest(store: ObjectStore, key: str) -> list[_Wanted]:
         raise NotFoundError(
             f"{store.url_of(key)} is not there: nothing was uploaded to {store.url}, or not wholly; upload it again"
         ) from None
-    return [_Wanted(name, entry.size, entry.sha256, None) for name, entry in manifest.files.items()]
+    return [_Wanted(name, entry.size, entry.content, None) for name, entry in manifest.files.items()]
 
 
 def _listed(store: ObjectStore) -> list[_Wanted]:
@@ -115,7 +116,7 @@ def _fetch(store: ObjectStore, folder: Path, item: _Wanted) -> FileDigest:
         return here
     temporary = target.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
     try:
-        digest = store.download(item.name, temporary, item.sha256)
+        digest = store.download(item.name, temporary, item.content)
         fault = _difference(item, digest)
         if fault:
             raise CorruptError(fault)
@@ -141,14 +142,14 @@ def _digest_if_equal(store: ObjectStore, target: Path, item: _Wanted) -> FileDig
     try:
         if not target.is_file() or target.stat().st_size != item.size:
             return None
+        if item.content is not None:
+            return content_of_file(target, item.content)
         digest = digest_file(target)
     except OSError:
         return None
-    if item.sha256 is None and item.etag is None:
-        return digest if digest.sha256 == sha256_of_object(store, item.name, item.size) else None
-    promised = {"sha256": item.sha256, "etag": item.etag}
-    same = all(value in (None, getattr(digest, name)) for name, value in promised.items())
-    return digest if same else None
+    if item.etag is None:
+        return digest if digest.blake3 == blake3_of_object(store, item.name, item.size) else None
+    return digest if digest.etag == item.etag else None
 
 
 def _difference(item: _Wanted, digest: FileDigest) -> str | None:

@@ -9,7 +9,7 @@ from facejobs.storage.errors import CorruptError, StorageError, UploadError
 from facejobs.storage.local_files import LocalFile, digest_file, files_below
 from facejobs.storage.manifest import MANIFEST, Manifest, ManifestEntry
 from facejobs.storage.parallel_transfer import Failures, transfer
-from facejobs.storage.read_back import sha256_of_object
+from facejobs.storage.read_back import blake3_of_object
 from facejobs.storage.store import FileDigest, ObjectInfo, ObjectStore
 from facejobs.storage.transfer_progress import TransferProgress
 
@@ -34,7 +34,7 @@ def upload_folder(
 ) -> Manifest:
     """Upload the files of `folder` that `include` admits by relative name, and return what is proven to have arrived.
 
-    A file that the store already has, with equal size and ETag (or equal SHA-256 where the listing states no ETag), is
+    A file that the store already has, with equal size and ETag (or equal BLAKE3 where the listing states no ETag), is
     not sent again. Afterwards a fresh listing is compared with what was sent (`verify="listing"`), or every object is
     read back and hashed (`"read_back"`); only then is the manifest written. Objects that the folder does not have are
     left alone. Raises UploadError naming the files that failed, StorageError for a folder or a store that cannot be
@@ -46,7 +46,9 @@ def upload_folder(
     there = {item.key: item for item in store.list()}
     digests = _send(files, store, there, manifest_key, progress)
     _verify(digests, store, verify, progress)
-    manifest = Manifest({name: ManifestEntry(digest.size, digest.sha256) for name, digest in digests.items()})
+    manifest = Manifest(
+        {name: ManifestEntry(digest.size, digest.sha256, digest.blake3) for name, digest in digests.items()}
+    )
     if manifest_key is not None:
         store.write(manifest_key, manifest.to_json())
     return manifest
@@ -94,7 +96,7 @@ def _digest_if_there(store: ObjectStore, there: Mapping[str, ObjectInfo], file: 
     info = there[file.name]
     if info.etag is not None:
         return digest if info.etag == digest.etag else None
-    same = sha256_of_object(store, file.name, file.size) == digest.sha256
+    same = blake3_of_object(store, file.name, file.size) == digest.blake3
     return digest._replace(etag=None) if same else None
 
 
@@ -142,9 +144,9 @@ def _difference(info: ObjectInfo | None, sent: FileDigest) -> str | None:
 
 
 def _require_equal(store: ObjectStore, name: str, sent: FileDigest) -> None:
-    found = sha256_of_object(store, name, sent.size)
-    if found != sent.sha256:
-        raise CorruptError(f"reading it back gave other content (SHA-256 {found}, sent {sent.sha256})")
+    found = blake3_of_object(store, name, sent.size)
+    if found != sent.blake3:
+        raise CorruptError(f"reading it back gave other content (BLAKE3 {found}, sent {sent.blake3})")
 
 
 def _raise(failures: Failures, files: "list[LocalFile] | Mapping[str, FileDigest]", store: ObjectStore) -> None:

@@ -2,7 +2,6 @@
 
 import builtins
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from facejobs.storage.content_hash import ContentHash, ContentHasher
 from facejobs.storage.errors import AccessError, CorruptError, NotFoundError, StorageError
 from facejobs.storage.keys import check_key, is_temporary
 from facejobs.storage.store import FileDigest, ObjectInfo, ObjectStore
@@ -97,10 +97,10 @@ class LocalStore(ObjectStore):
         with path.open("rb") as source, self._writable(key):
             return _copy(source.fileno(), self._path(key), durable=True)
 
-    def download(self, key: str, path: Path, sha256: str | None = None) -> FileDigest:
+    def download(self, key: str, path: Path, expected: ContentHash | None = None) -> FileDigest:
         """Copy a file out of the store; see ObjectStore."""
         with self._open(key) as source:
-            return _copy(source.fileno(), path, durable=False, sha256=sha256)
+            return _copy(source.fileno(), path, durable=False, expected=expected)
 
     def below(self, prefix: str) -> Self:
         """The store of one folder; see ObjectStore."""
@@ -161,22 +161,24 @@ class LocalStore(ObjectStore):
             raise StorageError(f"{path}: a folder has this name; remove it or name another place") from None
 
 
-def _copy(source: int, target: Path, durable: bool, sha256: str | None = None) -> FileDigest:
-    """Copy what the file holds now; one that becomes shorter under way, or has another SHA-256, is a CorruptError."""
+def _copy(source: int, target: Path, durable: bool, expected: ContentHash | None = None) -> FileDigest:
+    """Copy what the file holds now; one that becomes shorter under way, or is not `expected`, is a CorruptError."""
     size = os.fstat(source).st_size
-    digest = hashlib.sha256()
+    hasher = ContentHasher(expected)
     with whole_file(target, durable) as descriptor:
         for offset in range(0, size, _CHUNK):
             data = read_exactly(source, min(_CHUNK, size - offset), offset)
-            digest.update(data)
+            hasher.update(data)
             write_all(descriptor, data, offset)
         if os.fstat(descriptor).st_size != size:
             raise CorruptError(
                 f"{target}: its source was shortened while it was copied; try again when its writer is done"
             )
-        if sha256 not in (None, digest.hexdigest()):
-            raise CorruptError(f"{target}: its source is not what it should be: its SHA-256 is not {sha256}")
-    return FileDigest(size, digest.hexdigest(), None)
+        fault = hasher.fault()
+        if fault:
+            raise CorruptError(f"{target}: its source is not what it should be: {fault}")
+    content = hasher.result()
+    return FileDigest(size, content.sha256, None, content.blake3)
 
 
 def _unreadable(error: OSError) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from facejobs.storage.content_hash import ContentHash, ContentHasher
 from facejobs.storage.errors import CorruptError, NotFoundError, StorageError
 from facejobs.storage.etag import MULTIPART_THRESHOLD, etag_of_parts, part_size
 from facejobs.storage.keys import is_temporary
@@ -79,8 +80,8 @@ def _state(facts: os.stat_result) -> tuple[int, int, int]:
 
 
 def digest_file(path: Path) -> FileDigest:
-    """Size, SHA-256 and the ETag that uploading it gives where ETags are MD5s, in one read; raises OSError."""
-    sha256 = hashlib.sha256()
+    """Size, digests and the ETag that uploading it gives where ETags are MD5s, in one read; raises OSError."""
+    hasher = ContentHasher()
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         step = size if size <= MULTIPART_THRESHOLD else part_size(size)
@@ -93,9 +94,21 @@ def digest_file(path: Path) -> FileDigest:
                 data = file.read(min(_CHUNK, end - read))
                 if not data:
                     raise CorruptError(f"{path} was shortened while it was read; try again when its writer is done")
-                sha256.update(data)
+                hasher.update(data)
                 md5.update(data)
                 read += len(data)
             parts.append(md5.digest())
     etag = parts[0].hex() if size <= MULTIPART_THRESHOLD else etag_of_parts(parts)
-    return FileDigest(size, sha256.hexdigest(), etag)
+    content = hasher.result()
+    return FileDigest(size, content.sha256, etag, content.blake3)
+
+
+def content_of_file(path: Path, expected: ContentHash) -> FileDigest | None:
+    """The file's size and digests, without an ETag, if its content is the expected one; raises OSError."""
+    hasher = ContentHasher(expected)
+    size = 0
+    with path.open("rb", buffering=0) as file:
+        while data := file.read(_CHUNK):
+            hasher.update(data)
+            size += len(data)
+    return None if hasher.fault() else FileDigest(size, expected.sha256, None, expected.blake3)

@@ -1,6 +1,7 @@
-"""The manifest of a folder in storage: the name, the size and the SHA-256 of every file, written after all of them.
+"""The manifest of a folder in storage: the name, the size and the digests of every file, written after all of them.
 
-{"format": 1, "files": {"model/model.onnx": {"size": 4321, "sha256": "…64 hexadecimal digits…"}}}
+{"format": 1, "files": {"model/model.onnx": {"size": 4321, "sha256": "…64 hexadecimal digits…", "blake3": "…64 more…"}}}
+`blake3` may be absent.
 
 A folder without one was not uploaded wholly. A manifest comes from elsewhere, so its names are not trusted:
 none may lead out of the folder that it is unpacked into.
@@ -8,26 +9,33 @@ none may lead out of the folder that it is unpacked into.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Self
 
+from facejobs.storage.content_hash import ContentHash
 from facejobs.storage.errors import CorruptError, StorageError
 from facejobs.storage.keys import check_key
 
 MANIFEST = "outputs.json"
 
 _FORMAT = 1
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class ManifestEntry(NamedTuple):
-    """What one file is: its size in bytes, and the SHA-256 of its content in lower-case hexadecimal."""
+    """What one file is: its size in bytes, and the digests of its content in lower-case hexadecimal."""
 
     size: int
     sha256: str
+    blake3: str | None = None
+
+    @property
+    def content(self) -> ContentHash:
+        """What the file holds."""
+        return ContentHash(self.sha256, self.blake3)
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The manifest as UTF-8 JSON, its files in order of name; equal manifests give equal bytes."""
-        files = {name: entry._asdict() for name, entry in sorted(self.files.items())}
+        files = {name: _members(entry) for name, entry in sorted(self.files.items())}
         return json.dumps({"format": _FORMAT, "files": files}, indent=1, ensure_ascii=False).encode()
 
     @classmethod
@@ -99,23 +107,29 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
+def _members(entry: ManifestEntry) -> dict[str, int | str]:
+    return {kind: value for kind, value in entry._asdict().items() if value is not None}
+
+
 def _entry(name: str, value: object) -> ManifestEntry:
     fault = unsafe_name(name)
     if fault:
         raise _FaultError(fault)
-    _require_keys(value, {"size", "sha256"}, repr(name))
+    _require_keys(value, {"size", "sha256"}, repr(name), {"blake3"})
     assert isinstance(value, dict)
-    size, sha256 = value["size"], value["sha256"]
+    size = value["size"]
     if type(size) is not int or size < 0:
         raise _FaultError(f"the size of {name!r} is not a number of bytes")
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-        raise _FaultError(f"the sha256 of {name!r} is not 64 lower-case hexadecimal digits")
-    return ManifestEntry(size, sha256)
+    for kind in value.keys() - {"size"}:
+        if not isinstance(value[kind], str) or not _DIGEST.fullmatch(value[kind]):
+            raise _FaultError(f"the {kind} of {name!r} is not 64 lower-case hexadecimal digits")
+    return ManifestEntry(**value)
 
 
-def _require_keys(value: object, keys: set[str], where: str) -> None:
-    if not isinstance(value, dict) or value.keys() != keys:
-        raise _FaultError(f"{where} must hold exactly {' and '.join(sorted(keys))}")
+def _require_keys(value: object, keys: set[str], where: str, optional: Set[str] = frozenset()) -> None:
+    if not isinstance(value, dict) or not keys <= value.keys() <= keys | optional:
+        also = f" (and may hold {' and '.join(sorted(optional))})" if optional else ""
+        raise _FaultError(f"{where} must hold exactly {' and '.join(sorted(keys))}{also}")
 
 
 def _refuse_files_that_are_folders(files: Mapping[str, object]) -> None:

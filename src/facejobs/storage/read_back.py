@@ -1,9 +1,10 @@
 """Hashes an object as a reader receives it: what proves that an upload arrived."""
 
-import hashlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+
+from blake3 import blake3
 
 from facejobs.storage.store import ObjectStore
 
@@ -11,15 +12,15 @@ _RANGE = 8 << 20  # bytes
 _RANGES_AHEAD = 4
 
 
-def sha256_of_object(store: ObjectStore, key: str, size: int) -> str:
-    """The SHA-256 of all bytes the store hands out for `key`; `size` in bytes is what it should have.
+def blake3_of_object(store: ObjectStore, key: str, size: int) -> str:
+    """The BLAKE3 of all bytes the store hands out for `key`; `size` in bytes is what it should have.
 
     Raises NotFoundError, and the other errors of a store.
     """
-    sha256 = hashlib.sha256()
+    digest = blake3()
     for data in _pieces(store, key, size):
-        sha256.update(data)
-    return sha256.hexdigest()
+        digest.update(data)
+    return digest.hexdigest()
 
 
 def _pieces(store: ObjectStore, key: str, size: int) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from facejobs.storage.content_hash import ContentHash, content_hash
 from facejobs.storage.errors import CorruptError, NotFoundError, StorageError
 from facejobs.storage.etag import MULTIPART_THRESHOLD, etag_in, md5_in
 from facejobs.storage.keys import check_key, is_temporary
@@ -150,10 +151,10 @@ class S3Store(ObjectStore):
             raise CorruptError(f"{path} was shortened while it was read; try again when its writer is done")
         return self._put(key, data)
 
-    def download(self, key: str, path: Path, sha256: str | None = None) -> FileDigest:
+    def download(self, key: str, path: Path, expected: ContentHash | None = None) -> FileDigest:
         """Fetch an object in one request, or in parallel ranges above 16 MiB; see ObjectStore."""
         place = S3Location(self._place.bucket, self._key(key))
-        return download_object(self._connection, place, self.url_of(key), path, sha256)
+        return download_object(self._connection, place, self.url_of(key), path, expected)
 
     def below(self, prefix: str) -> Self:
         """The store of one folder; see ObjectStore."""
@@ -192,13 +193,13 @@ class S3Store(ObjectStore):
 
     def _put_once(self, key: str, data: bytes, metadata: dict[str, str], **condition: str) -> FileDigest:
         md5 = hashlib.md5(data, usedforsecurity=False)
-        sha256 = hashlib.sha256(data).hexdigest()
+        content = content_hash(data).result()
         response = self._client.put_object(
             Bucket=self._place.bucket,
             Key=self._key(key),
             Body=data,
             ContentMD5=base64.b64encode(md5.digest()).decode(),
-            Metadata={"sha256": sha256, **metadata},
+            Metadata={"sha256": content.sha256, **metadata},
             **condition,
         )
         stated = md5_in(response)
@@ -207,7 +208,7 @@ class S3Store(ObjectStore):
                 f"{self.url_of(key)}: the server received other bytes than were sent (its ETag is {etag_in(response)}, "
                 f"the MD5 sent {md5.hexdigest()}); try again"
             )
-        return FileDigest(len(data), sha256, etag_in(response))
+        return FileDigest(len(data), content.sha256, etag_in(response), content.blake3)
 
     def _claim_of(self, key: str) -> str | None:
         head = self._client.head_object(Bucket=self._place.bucket, Key=self._key(key))

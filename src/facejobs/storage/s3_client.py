@@ -101,17 +101,17 @@ def connect(url: str, patience: float | None = None) -> Connection:
     `patience` is how many seconds failing requests are repeated (default: 15 before the first answer, then 90).
     Raises StorageError for an endpoint that is no URL, and for `obs://` without one.
     """
-    import boto3
+    # boto3 would add its resources and its transfer manager, which take longer to import than a small file to fetch.
     import botocore.session
 
     with explained(url, "the configured endpoint"):
         settings = botocore.session.Session()
         settings.register_component("data_loader", _service_descriptions())
-        session = boto3.session.Session(botocore_session=settings)
         endpoint = _endpoint(url)
         config = _config(settings, endpoint)
         try:
-            client = session.client("s3", endpoint_url=endpoint, region_name=_region(session, endpoint), config=config)
+            region = _region(settings, endpoint)
+            client = settings.create_client("s3", endpoint_url=endpoint, region_name=region, config=config)
         except ValueError as error:
             raise StorageError(f"{url}: {error}; check S3_ENDPOINT and AWS_ENDPOINT_URL") from None
     if url.lower().startswith("obs://") and _is_aws(client.meta.endpoint_url):
@@ -151,9 +151,9 @@ def _endpoint(url: str) -> str | None:
     return endpoint.rstrip("/")
 
 
-def _region(session: Any, endpoint: str | None) -> str:
+def _region(settings: Any, endpoint: str | None) -> str:
     from_host = _OBS_REGION.match(urlsplit(endpoint).hostname or "") if endpoint else None
-    named = os.environ.get("AWS_REGION") or session.region_name
+    named = os.environ.get("AWS_REGION") or settings.get_config_variable("region")
     return str(named or (from_host[1] if from_host else "us-east-1"))
 
 

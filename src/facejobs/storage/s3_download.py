@@ -3,11 +3,12 @@
 import hashlib
 import re
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from facejobs.storage.content_hash import ContentHash, ContentHasher, content_hash
 from facejobs.storage.errors import CorruptError
 from facejobs.storage.etag import MULTIPART_THRESHOLD, etag_in, etag_of_parts, md5_in, part_size
 from facejobs.storage.s3_client import Connection, settle
@@ -18,7 +19,7 @@ from facejobs.storage.whole_file import read_exactly, whole_file, write_all
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST_PART = 1 << 28  # bytes; larger ones would fill the memory, so they are fetched in pieces of our own size
-_CHUNK = 4 << 20  # bytes
+_CHUNK = 1 << 20  # bytes; small enough to stay in the processor's cache between two uses
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ class _Promise:
     size: int
     etag: str
     md5: str | None
-    sha256: str | None
+    content: ContentHash | None
     step: int
 
     @classmethod
-    def of(cls, response: dict[str, Any]) -> "_Promise":
+    def of(cls, response: dict[str, Any], expected: ContentHash | None) -> "_Promise":
         metadata = response.get("Metadata", {})
         size = int(response["ContentLength"])
         sha256 = metadata.get("sha256", "").lower()
@@ -42,27 +43,29 @@ class _Promise:
         if md5 and "-" in md5 and not (step and md5.endswith(f"-{-(-size // step)}")):
             # Sent in parts of a size that nobody wrote down.
             md5, step = None, 0
-        return cls(size, etag_in(response), md5, sha256 if _SHA256.fullmatch(sha256) else None, step or part_size(size))
+        if expected is None and _SHA256.fullmatch(sha256):
+            expected = ContentHash(sha256)
+        return cls(size, etag_in(response), md5, expected, step or part_size(size))
 
 
 def download_object(
-    connection: Connection, place: S3Location, url: str, path: Path, sha256: str | None = None
+    connection: Connection, place: S3Location, url: str, path: Path, expected: ContentHash | None = None
 ) -> FileDigest:
-    """Fetch one object, which must have the `sha256` if one is given, else what the server says of it.
+    """Fetch one object, which must be the `expected` if that is given, else what the server says of it.
 
     Raises NotFoundError, CorruptError (after more tries), OSError for this machine's disk.
     """
-    return connection.call(partial(_attempt, connection, place, url, path, sha256), url)
+    return connection.call(partial(_attempt, connection, place, url, path, expected), url)
 
 
-def _attempt(connection: Connection, place: S3Location, url: str, path: Path, expected: str | None) -> FileDigest:
+def _attempt(
+    connection: Connection, place: S3Location, url: str, path: Path, expected: ContentHash | None
+) -> FileDigest:
     target = {"Bucket": place.bucket, "Key": place.key}
 
     def request() -> tuple[_Promise, bytes | None]:
         response = connection.client.get_object(**target)
-        promise = _Promise.of(response)
-        if expected is not None:
-            promise = replace(promise, sha256=expected)
+        promise = _Promise.of(response, expected)
         if promise.size > MULTIPART_THRESHOLD:
             response["Body"].close()
             return promise, None
@@ -71,24 +74,35 @@ def _attempt(connection: Connection, place: S3Location, url: str, path: Path, ex
     promise, data = connection.call(request, url)
     if data is None:
         return _Ranges(connection, target, url, promise).fetch(path)
-    sha256 = hashlib.sha256(data).hexdigest()
+    hasher = content_hash(data, promise.content)
     if len(data) != promise.size:
         raise CorruptError(f"{url}: the server promised {promise.size} bytes and sent {len(data)}; try again")
-    if promise.sha256:
-        _compare("SHA-256", promise.sha256, sha256, url)
-    elif promise.md5 and "-" not in promise.md5:
-        _compare("MD5", promise.md5, hashlib.md5(data, usedforsecurity=False).hexdigest(), url)
+    if promise.content is None and promise.md5 and "-" not in promise.md5:
+        _require_md5("MD5", promise.md5, hashlib.md5(data, usedforsecurity=False).hexdigest(), url)
+    digest = _proven(promise, hasher, url)
     with whole_file(path) as descriptor:
         write_all(descriptor, data, 0)
-    return FileDigest(promise.size, sha256, promise.etag)
+    return digest
 
 
-def _compare(kind: str, promised: str, found: str, url: str) -> None:
+def _proven(promise: _Promise, hasher: ContentHasher, url: str) -> FileDigest:
+    """What was hashed; raises CorruptError unless it is the content that was promised, if any was."""
+    fault = hasher.fault()
+    if fault:
+        raise _corrupt(fault, url)
+    content = hasher.result()
+    return FileDigest(promise.size, content.sha256, promise.etag, content.blake3)
+
+
+def _require_md5(kind: str, promised: str, found: str, url: str) -> None:
     if promised != found:
-        raise CorruptError(
-            f"{url}: what arrived is not what was uploaded: its {kind} is {found}, not {promised}; "
-            "upload the object again if it stays so"
-        )
+        raise _corrupt(f"its {kind} is {found}, not {promised}", url)
+
+
+def _corrupt(fault: str, url: str) -> CorruptError:
+    return CorruptError(
+        f"{url}: what arrived is not what was uploaded: {fault}; upload the object again if it stays so"
+    )
 
 
 @dataclass(frozen=True)
@@ -102,7 +116,7 @@ class _Ranges:
 
     def fetch(self, path: Path) -> FileDigest:
         """Write all ranges to a file, verify it, and give it its name."""
-        sha256 = hashlib.sha256()
+        hasher = ContentHasher(self.promise.content)
         fetching: list[Future[bytes]] = []
         with whole_file(path) as descriptor:
             try:
@@ -110,53 +124,54 @@ class _Ranges:
                 for offset in range(0, self.promise.size, self.promise.step):
                     fetching.append(self.connection.submit_part(partial(self._range, descriptor, offset)))
                     while fetching[hashed].done():
-                        self._hash(descriptor, fetching[hashed], hashed, sha256)
+                        self._hash(descriptor, fetching[hashed], hashed, hasher)
                         hashed += 1
                         if hashed == len(fetching):
                             break
                 for index in range(hashed, len(fetching)):
-                    self._hash(descriptor, fetching[index], index, sha256)
+                    self._hash(descriptor, fetching[index], index, hasher)
             finally:
                 settle(fetching)
-            self._verify([future.result() for future in fetching], sha256.hexdigest())
-        return FileDigest(self.promise.size, sha256.hexdigest(), self.promise.etag)
+            if self._md5_decides:
+                found = etag_of_parts([future.result() for future in fetching])
+                _require_md5("MD5 of the MD5s of its parts", str(self.promise.md5), found, self.url)
+            return _proven(self.promise, hasher, self.url)
 
     def _length(self, offset: int) -> int:
         return min(self.promise.step, self.promise.size - offset)
 
-    def _hash(self, descriptor: int, part: Future[bytes], index: int, sha256: "hashlib._Hash") -> None:
+    def _hash(self, descriptor: int, part: Future[bytes], index: int, hasher: ContentHasher) -> None:
         part.result()
         offset = index * self.promise.step
         end = offset + self._length(offset)
         for position in range(offset, end, _CHUNK):
-            sha256.update(read_exactly(descriptor, min(_CHUNK, end - position), position))
+            hasher.update(read_exactly(descriptor, min(_CHUNK, end - position), position))
 
     def _range(self, descriptor: int, offset: int) -> bytes:
         """Fetch one range into its place; its MD5, where that proves anything."""
         length = self._length(offset)
 
         def request() -> bytes:
+            md5 = hashlib.md5(usedforsecurity=False)
             response = self.connection.client.get_object(
                 Range=f"bytes={offset}-{offset + length - 1}", IfMatch=f'"{self.promise.etag}"', **self.target
             )
-            data: bytes = response["Body"].read()
-            if len(data) != length:
+            received = 0
+            for data in response["Body"].iter_chunks(_CHUNK):
+                if received + len(data) <= length:
+                    write_all(descriptor, data, offset + received)
+                received += len(data)
+                if self._md5_decides:
+                    md5.update(data)
+            if received != length:
                 raise CorruptError(
-                    f"{self.url}: the server sent {len(data)} bytes for a range of {length} at {offset}; "
+                    f"{self.url}: the server sent {received} bytes for a range of {length} at {offset}; "
                     "the object is damaged, or the server knows no ranges"
                 )
-            return data
+            return md5.digest()
 
-        data = self.connection.call(request, self.url)
-        write_all(descriptor, data, offset)
-        return hashlib.md5(data, usedforsecurity=False).digest() if self._md5_decides else b""
+        return self.connection.call(request, self.url)
 
     @property
     def _md5_decides(self) -> bool:
-        return self.promise.sha256 is None and self.promise.md5 is not None and "-" in self.promise.md5
-
-    def _verify(self, md5s: list[bytes], sha256: str) -> None:
-        if self.promise.sha256:
-            _compare("SHA-256", self.promise.sha256, sha256, self.url)
-        elif self._md5_decides:
-            _compare("MD5 of the MD5s of its parts", str(self.promise.md5), etag_of_parts(md5s), self.url)
+        return self.promise.content is None and self.promise.md5 is not None and "-" in self.promise.md5

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from facejobs.storage.content_hash import ContentHash, ContentHasher
 from facejobs.storage.errors import CorruptError, StorageError
 from facejobs.storage.etag import etag_in, etag_of_parts, md5_in, part_size
 from facejobs.storage.s3_client import Connection, settle
@@ -67,18 +68,18 @@ def _attempt(upload: _Upload) -> FileDigest:
     begin = partial(client.create_multipart_upload, Metadata={PART_SIZE: str(step)}, **upload.target)
     identity = upload.call(begin)["UploadId"]
     try:
-        parts, sha256 = _send_parts(upload, identity, step)
+        parts, content = _send_parts(upload, identity, step)
         etag = _complete(upload, identity, parts)
     except BaseException:
         with suppress(Exception):
             client.abort_multipart_upload(UploadId=identity, **upload.target)
         raise
-    return FileDigest(upload.size, sha256, etag)
+    return FileDigest(upload.size, content.sha256, etag, content.blake3)
 
 
-def _send_parts(upload: _Upload, identity: str, step: int) -> tuple[list[_Part], str]:
-    """All parts, in order, and the SHA-256 of the whole; the file is read once."""
-    sha256 = hashlib.sha256()
+def _send_parts(upload: _Upload, identity: str, step: int) -> tuple[list[_Part], ContentHash]:
+    """All parts, in order, and the digests of the whole; the file is read once."""
+    hasher = ContentHasher()
     sending: list[Future[_Part]] = []
     try:
         for number, offset in enumerate(range(0, upload.size, step), start=1):
@@ -88,10 +89,10 @@ def _send_parts(upload: _Upload, identity: str, step: int) -> tuple[list[_Part],
                     f"{upload.url}: the file was shortened while it was sent; try again when it is whole"
                 )
             sending.append(upload.connection.submit_part(partial(_send, upload, identity, number, data)))
-            sha256.update(data)
+            hasher.update(data)
             if any(future.done() and future.exception() for future in sending):
                 break
-        return [future.result() for future in sending], sha256.hexdigest()
+        return [future.result() for future in sending], hasher.result()
     finally:
         settle(sending)
 

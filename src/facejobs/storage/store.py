@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from facejobs.storage.content_hash import ContentHash
 from facejobs.storage.url import join_url
 
 
@@ -20,11 +21,12 @@ class ObjectInfo(NamedTuple):
 
 
 class FileDigest(NamedTuple):
-    """What was transferred: `size` in bytes, `sha256` in hexadecimal, and the store's ETag (None on disk)."""
+    """What was transferred: `size` in bytes, the store's ETag (None on disk), and the digests in hexadecimal."""
 
     size: int
     sha256: str
     etag: str | None
+    blake3: str | None
 
 
 class ObjectStore(ABC):
@@ -69,12 +71,12 @@ class ObjectStore(ABC):
         """Send a file, streaming, and verify what arrived; raises CorruptError, or OSError if it cannot be read."""
 
     @abstractmethod
-    def download(self, key: str, path: Path, sha256: str | None = None) -> FileDigest:
+    def download(self, key: str, path: Path, expected: ContentHash | None = None) -> FileDigest:
         """Fetch an object into a file, which appears whole and verified or not at all.
 
-        A caller who knows the `sha256` that it must have (hexadecimal) has it compared with that and not with what the
-        store says of it. Missing folders are made. Raises NotFoundError, and CorruptError if length or digest are not
-        as promised.
+        A caller who knows the content that it must have (`expected`) has it compared with that, by BLAKE3 if it is
+        known, and not with what the store says of it. Missing folders are made. Raises NotFoundError, and CorruptError
+        if length or digest are not as promised.
         """
 
     @abstractmethod
