@@ -1,6 +1,7 @@
 """SIGTERM and Ctrl-C as a wish the loop can see between two steps."""
 
 import signal
+import time
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -10,9 +11,11 @@ class StopRequestedError(Exception):
 
 
 class StopSignal:
-    """Context manager; `requested` turns true at the first SIGTERM or SIGINT. A second one ends the process at once."""
+    """Context manager; `requested` turns true at the first SIGTERM or SIGINT. A later one ends the process at once."""
 
     _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+    # timeout(1) and schedulers signal a process and then its whole group: one wish arrives twice.
+    _ONE_WISH_SECONDS = 1.0
 
     def __init__(self) -> None:
         self.requested = False
@@ -22,8 +25,12 @@ class StopSignal:
         return self
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        self.requested = True
-        signal.signal(number, signal.SIG_DFL)
+        now = time.monotonic()
+        if not self.requested:
+            self.requested, self._since = True, now
+        elif now - self._since > self._ONE_WISH_SECONDS:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
 
     def check(self) -> None:
         """Raise StopRequestedError if a stop has been requested."""

@@ -1,6 +1,7 @@
 """SIGTERM, Ctrl-C and the time limit, as a request that each step of a task answers in its own way."""
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -12,12 +13,14 @@ class StopRequestedError(BaseException):
 
 
 class StopRequest:
-    """Context manager that takes the signals: `reason` is set by the first one, `again` by any after it.
+    """Context manager that takes the signals: `reason` is set by the first one, `again` by one that is no repetition.
 
     With a `time_limit` in seconds the clock runs from entering the context, and its end is a request too.
     """
 
     _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    # timeout(1) and schedulers signal a process and then its whole group: one wish arrives twice.
+    _ONE_WISH_SECONDS = 1.0
 
     def __init__(self, time_limit: float | None = None) -> None:
         self.reason: str | None = None
@@ -46,7 +49,8 @@ class StopRequest:
                 self.reason = f"the time limit of {self._time_limit:g} s was reached"
         elif self.reason is None:
             self.reason = f"stopped by {signal.Signals(number).name}"
-        else:
+            self._since = time.monotonic()
+        elif self.timed_out or time.monotonic() - self._since > self._ONE_WISH_SECONDS:
             self.again = True
         if self._interrupting:
             self._interrupting = False
