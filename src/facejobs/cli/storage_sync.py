@@ -21,7 +21,7 @@ def put(
     folder: Path = typer.Argument(..., metavar="DIR", help="Folder to upload."),
     url: str = typer.Argument(..., metavar="URL", help="s3://BUCKET/FOLDER, obs://BUCKET/FOLDER or a folder."),
     verify: Verify = typer.Option(
-        Verify.LISTING, help="Compare a fresh listing (size and ETag), or read every byte back and hash it (SHA-256)."
+        Verify.LISTING, help="Compare a fresh listing (size and ETag), or read every byte back and hash it (BLAKE3)."
     ),
 ) -> None:
     """Upload DIR: send what is not there yet, verify all of it, and write the manifest outputs.json last."""
@@ -38,7 +38,7 @@ def get(
     folder: Path = typer.Argument(..., metavar="DIR", help="Folder to download into; made if it is not there."),
     every: bool = typer.Option(False, "--all", help="Every object there, without looking for a manifest."),
 ) -> None:
-    """Download URL into DIR: what its manifest names, checked by SHA-256; without a manifest, all that is listed."""
+    """Download URL into DIR: what its manifest names, checked by its digests; without a manifest, all that is listed."""
     from facejobs.storage.folder_sync import download_folder
     from facejobs.storage.manifest import MANIFEST
     from facejobs.storage.opening import open_store
@@ -46,7 +46,7 @@ def get(
     store = open_store(url)
     key = None if every or store.stat(MANIFEST) is None else MANIFEST
     manifest = download_folder(store, folder, manifest_key=key)
-    proof = "the SHA-256 in its manifest" if key else "the listing (no manifest was used)"
+    proof = "the digests in its manifest" if key else "the listing (no manifest was used)"
     typer.echo(f"{_amount(manifest)} in {folder}, checked against {proof}")
 
 
