@@ -176,6 +176,22 @@ def report(compared: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
+CLIPPED = """[...document.querySelectorAll(".metrics, .metrics *, .scroll:has(.metrics)")].filter(
+    e => getComputedStyle(e).display !== "inline" && e.scrollWidth > e.clientWidth
+    || e.getClientRects().length && e.getBoundingClientRect().right > document.querySelector(
+        ".scroll:has(.metrics)").getBoundingClientRect().right + 0.5
+).map(e => e.outerHTML)"""
+HIDDEN = "[...document.querySelectorAll('.metrics td')].filter(e => !e.getClientRects().length).length"
+
+
+@pytest.mark.parametrize("width", [360, 480, 600, 1100, 1350, 1600])
+def test_no_text_of_the_metrics_is_cut_off(browser: Browser, report: Path, width: int) -> None:
+    browser.open(report, (width, 1000))
+    assert browser.run("document.querySelectorAll('.metrics .word').length") > 0
+    assert browser.run(CLIPPED) == []
+    assert browser.run(HIDDEN) == 0
+
+
 TRACES = "document.getElementById({name!r}).data.length"
 
 

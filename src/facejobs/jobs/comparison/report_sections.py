@@ -120,12 +120,12 @@ def _metric(row: MetricRow, comparison: Comparison) -> str:
 
 def _metric_line(row: MetricRow, run: Run, cell: Cell) -> str:
     word = remark(row, cell)
-    told = f'<span class="word {_css(word)}" title="{_text(cell.not_compared)}">{_text(word)}</span>' if word else ""
-    best = "" if cell.best is None else f"{number(cell.best.value)}<small>step {cell.best.step:,}</small>"
+    told = f' <span class="word {_css(word)}" title="{_text(cell.not_compared)}">{_text(word)}</span>' if word else ""
+    best = "" if cell.best is None else f"{number(cell.best.value)} <small>step {cell.best.step:,}</small>"
     final = "–" if cell.final is None else number(cell.final.value)
     return (
         f'<tr><th scope="row">{_text(run.version)}</th><td>{final}</td><td>{_signed(cell.final_difference)}</td>'
-        f"<td>{best}</td><td>{told}{_signed(cell.best_difference)}</td></tr>"
+        f"<td>{best}</td><td>{_signed(cell.best_difference)}{told}</td></tr>"
     )
 
 
