@@ -5,13 +5,13 @@
 The same random bytes go up and down as one file and as many, by each program in a process of its own, in turn, over
 one SeaweedFS server on this machine, each into a bucket of its own. What each proves:
 
-- facejobs, up: Content-MD5 of every request, the ETag of every answer, then a fresh listing; it computes the SHA-256 and
-  BLAKE3 of every file for the manifest. Down: the BLAKE3 of every file is the manifest's.
+- facejobs, up: Content-MD5 of every request, the ETag of every answer, then a fresh listing; it computes SHA-256
+  and BLAKE3 of every file for the manifest. Down: the BLAKE3 of every file is the manifest's.
 - s5cmd, up: each request carries the digests of its bytes, for the server to check. Down: the length, no digest.
 - aws s3 sync, up: each request carries a CRC. Down: the CRC that was sent with the object, if the server keeps it.
 
-s5cmd and awscli are installed into a temporary environment of their own (awscli
-pins the botocore that facejobs uses) unless --tools names a folder that has them.
+s5cmd and awscli are installed into a temporary environment of their own (awscli pins the botocore that facejobs uses)
+unless --tools names a folder that has them.
 The last lines are ratios of the medians; above 1 means that facejobs is faster.
 """
 

@@ -38,7 +38,7 @@ def get(
     folder: Path = typer.Argument(..., metavar="DIR", help="Folder to download into; made if it is not there."),
     every: bool = typer.Option(False, "--all", help="Every object there, without looking for a manifest."),
 ) -> None:
-    """Download URL into DIR: what its manifest names, checked by its digests; without a manifest, all that is listed."""
+    """Download URL into DIR: what its manifest names, proven by its digests; without one, all that is listed."""
     from facejobs.storage.folder_sync import download_folder
     from facejobs.storage.manifest import MANIFEST
     from facejobs.storage.opening import open_store
