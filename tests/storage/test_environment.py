@@ -23,9 +23,19 @@ def test_modelarts_names_are_enough() -> None:
         {"DLS_JOB_ID": "job/7 x", "DLS_TASK_INDEX": "2", "DLS_DATA_URL": "s3://b/data", "DLS_TRAIN_URL": "obs://b/out"}
     )
     assert environment.inputs == {"data": "s3://b/data"}
-    assert environment.work.name == f"facejobs-{os.getuid()}-job-7-x-2"
+    assert environment.work.name.startswith(f"facejobs-{os.getuid()}-job-7-x-2-")
     assert environment.task_log.name == "dls-task-2.log"
     assert environment.input("data") == environment.work / "inputs" / "data"
+
+
+def test_another_output_is_another_run_and_the_same_one_goes_on() -> None:
+    def work(url: str, endpoint: str = "") -> Path:
+        return BootEnvironment.read({"DLS_TRAIN_URL": url, "S3_ENDPOINT": endpoint}).work
+
+    places = [work("s3://b/one"), work("s3://b/two"), work("s3://b/one", "http://store"), work("one"), work("two")]
+    assert len(set(places)) == len(places)
+    assert work("s3://b/one/") == work("s3://b/one")
+    assert work("one") == work(str(Path("one").resolve()), "http://store")
 
 
 def test_named_inputs_come_before_the_one_without_a_name() -> None:

@@ -3,6 +3,7 @@
 `DLS_*` and `S3_ENDPOINT` are ModelArts' own names; `FACEJOBS_*` stands for what ModelArts has no name for.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from facejobs.storage.errors import StorageError
+from facejobs.storage.url import is_remote
 
 JOB_ID = "DLS_JOB_ID"
 TASK_INDEX = "DLS_TASK_INDEX"
@@ -119,7 +121,13 @@ def _work_folder(environment: Mapping[str, str], job: str, task: int) -> Path:
     if named:
         return Path(named).absolute()
     safe = re.sub(r"[^A-Za-z0-9_.-]", "-", job)
-    return Path(tempfile.gettempdir()) / f"facejobs-{os.getuid()}-{safe}-{task}"
+    name = f"facejobs-{os.getuid()}-{safe}-{task}"
+    url = environment.get(TRAIN_URL)
+    if url:
+        # Two outputs of one job's name are two runs: neither may go on from, or upload, what the other left.
+        place = f"{environment.get(S3_ENDPOINT, '')}\n{url.rstrip('/')}" if is_remote(url) else str(Path(url).resolve())
+        name += f"-{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:12]}"
+    return Path(tempfile.gettempdir()) / name
 
 
 def _inputs(environment: Mapping[str, str]) -> dict[str, str]:
