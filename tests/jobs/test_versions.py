@@ -1,6 +1,7 @@
 """The version store: numbers, records, lists and their index, deletion, checkpoints, export."""
 
 import json
+import re
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, record
 from facejobs.jobs.version_index import INDEX, list_versions
 from facejobs.jobs.versions import VersionFolder, VersionStore, open_version_store
-from facejobs.storage.errors import StorageError
+from facejobs.storage.errors import CorruptError, StorageError
+from facejobs.storage.folder_sync import upload_folder
 from facejobs.storage.local import LocalStore
 
 
@@ -322,7 +324,7 @@ class TestExport:
     """One tar file, whole or absent."""
 
     def test_tar_and_json_suffice(self, store: VersionStore, tmp_path: Path) -> None:
-        version = claim(store)
+        version = claim(store, state=State.FAILED)
         long_name = "model/" + 40 * "long-" + "é.bin"
         for name, data in (("model/model.onnx", b"weights"), (long_name, b""), ("index.json", b"its own")):
             version.store.write(name, data)
@@ -339,6 +341,38 @@ class TestExport:
         assert (tmp_path / "job-V0001" / "index.json").read_text() == "its own"
         assert {path.name for path in tmp_path.iterdir()} == {"out.tar", "index.json", "job-V0001", "store"}
 
+    @pytest.mark.parametrize(
+        ("key", "data", "said"),
+        [
+            ("model/model.onnx", b"weightz", "model/model.onnx is damaged: its SHA-256"),
+            ("model/model.onnx", b"weight", "model/model.onnx is damaged: it has 6 bytes"),
+            ("model/model.onnx", None, "model/model.onnx is missing"),
+            ("outputs.json", None, "outputs.json is missing"),
+            ("outputs.json", b"{}", "is no manifest"),
+            ("checkpoints/step-1/arrays.npz", None, None),
+            ("checkpoints/step-1/arrays.npz", b"?", "is damaged"),
+        ],
+    )
+    def test_a_damaged_completed_version_is_not_certified(
+        self, store: VersionStore, tmp_path: Path, key: str, data: bytes | None, said: str | None
+    ) -> None:
+        version = claim(store)
+        output = tmp_path / "output"
+        for name in ("model/model.onnx", "checkpoints/step-1/arrays.npz"):
+            (output / name).parent.mkdir(parents=True)
+            (output / name).write_bytes(b"weights")
+        upload_folder(output, version.store, progress=False)
+        record(version.store, State.COMPLETED)
+        export_version(version, tmp_path / "whole.tar")
+        version.store.delete([key]) if data is None else version.store.write(key, data)
+        target = tmp_path / "out.tar"
+        if said is None:
+            export_version(version, target)
+            return
+        with pytest.raises(CorruptError, match=re.escape(said)):
+            export_version(version, target)
+        assert not target.exists()
+
     def test_nothing_is_overwritten(self, store: VersionStore, tmp_path: Path) -> None:
         target = tmp_path / "out.tar"
         target.write_text("mine")
@@ -351,7 +385,7 @@ class TestExport:
     def test_a_failure_leaves_nothing(
         self, store: VersionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        version = claim(store)
+        version = claim(store, state=State.FAILED)
 
         def refuse(self: LocalStore, key: str, path: Path) -> None:
             path.write_text("half")
