@@ -23,7 +23,7 @@ def parse_reference(job: str, version: str | None = None) -> Reference:
     """Parse what was typed; SpecError says how a version is named."""
     name, at, selector = job.partition("@")
     if not JOB_NAME.fullmatch(name):
-        raise SpecError(f"{name!r} is no name of a job: 1 to 64 letters, digits, '_' or '-'")
+        raise SpecError(f"{name!r} is no name of a job: 1 to 64 letters, digits, '_' or '-', the first no '-'")
     if at and version is not None:
         raise SpecError(f"{job} names a version already: leave out {version!r}")
     selector = selector if at else (version or "")

@@ -6,7 +6,7 @@ _WORDS = frozenset(("SECRET", "SECRETS", "TOKEN", "PASSWORD", "PASSWD", "PASSPHR
 _KEYS = re.compile(r"(?:ACCESS|API|PRIVATE|SECRET|ACCOUNT)_?KEY(?:_?ID)?$")
 # The name of a file, or of a place to ask, is no secret itself.
 _POINTERS = ("_FILE", "_PATH", "_URI", "_URL", "_NAME")
-_USER_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*@")
+_USER_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]*@")
 
 
 def looks_secret(name: str) -> bool:
@@ -17,6 +17,6 @@ def looks_secret(name: str) -> bool:
     return not _WORDS.isdisjoint(words.split("_")) or _KEYS.search(words) is not None
 
 
-def holds_credentials(url: str) -> bool:
-    """Whether a URL carries a user and a password, as in `scheme://user:password@host/`."""
-    return _USER_IN_URL.match(url) is not None
+def holds_credentials(text: str) -> bool:
+    """Whether a URL in the text carries a user and a password, as in `scheme://user:password@host/`."""
+    return _USER_IN_URL.search(text) is not None

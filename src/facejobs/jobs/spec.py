@@ -29,10 +29,11 @@ from facejobs.storage.url import is_remote
 
 Scalar = bool | int | float | str
 
-JOB_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+JOB_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _ENTRY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CREDENTIALS = "{} holds credentials: leave them out, and name their variables in 'secrets'"
 # What facejobs tells every task itself; a spec that said otherwise would break the task.
 _OWN_VARIABLES = frozenset(
     (
@@ -111,7 +112,7 @@ class Resources(_Model):
 class JobSpec(_Model):
     """One job. Raises pydantic's ValidationError; `load_spec` and `with_parameters` turn it into SpecError."""
 
-    name: Line = Field(description="name of the job: 1 to 64 letters, digits, '_' or '-'")
+    name: Line = Field(description="name of the job: 1 to 64 letters, digits, '_' or '-', the first no '-'")
     description: Text = Field("", description="what it is for")
     image: Line | None = Field(None, description="container image")
     command: Line = Field(description="the command; paths and parameters are appended to it")
@@ -136,7 +137,7 @@ class JobSpec(_Model):
     @classmethod
     def _check_name(cls, name: str) -> str:
         if not JOB_NAME.fullmatch(name):
-            raise ValueError("expected 1 to 64 letters, digits, '_' or '-'")
+            raise ValueError("expected 1 to 64 letters, digits, '_' or '-', the first no '-'")
         return name
 
     @field_validator("command")
@@ -148,6 +149,8 @@ class JobSpec(_Model):
             raise ValueError(f"not a command line: {str(error).lower()}") from None
         if not words:
             raise ValueError("expected a command")
+        if any(holds_credentials(word) for word in words):
+            raise ValueError(_CREDENTIALS.format("it"))
         return command
 
     @field_validator("inputs", "outputs")
@@ -157,7 +160,7 @@ class JobSpec(_Model):
             if not _ENTRY.fullmatch(name):
                 raise ValueError(f"{name!r} is no name: expected up to 64 letters, digits, '_' or '-', a letter first")
             if url is not None and holds_credentials(url):
-                raise ValueError(f"{name} holds credentials: leave them out, and name their variables in 'secrets'")
+                raise ValueError(_CREDENTIALS.format(name))
         return entries
 
     @field_validator("outputs")
@@ -172,7 +175,7 @@ class JobSpec(_Model):
     @field_validator("parameters")
     @classmethod
     def _check_parameters(cls, parameters: dict[str, Scalar]) -> dict[str, Scalar]:
-        for name in parameters:
+        for name, value in parameters.items():
             if not _PARAMETER.fullmatch(name):
                 raise ValueError(f"{name!r} is no name of a parameter: write it as in --name, without the hyphens")
             if looks_secret(name):
@@ -180,6 +183,8 @@ class JobSpec(_Model):
                     f"{name} looks like a secret, and parameters are kept for good: "
                     "have the command read it from its environment, and name the variable in 'secrets'"
                 )
+            if isinstance(value, str) and holds_credentials(value):
+                raise ValueError(_CREDENTIALS.format(name))
         return parameters
 
     @field_validator("environment")

@@ -122,7 +122,7 @@ class VersionStore:
     def job_store(self, job: str) -> ObjectStore:
         """The folder of one job, which holds those of its versions; SpecError if that is no name of a job."""
         if not JOB_NAME.fullmatch(job):
-            raise SpecError(f"{job!r} is no name of a job: 1 to 64 letters, digits, '_' or '-'")
+            raise SpecError(f"{job!r} is no name of a job: 1 to 64 letters, digits, '_' or '-', the first no '-'")
         return self.store.below(f"jobs/{job}")
 
     def folder(self, job: str, number: int) -> VersionFolder:
