@@ -206,6 +206,29 @@ def test_a_version_that_cannot_be_started_says_so(run: Run, monkeypatch: pytest.
     assert answer(run, "versions", "toy")[0]["state"] == "FAILED"
 
 
+@pytest.mark.parametrize(("slots", "said"), [("0", "FACEJOBS_SLOTS is 0"), ("-1", "FACEJOBS_SLOTS is '-1'")])
+def test_slots_that_never_come_claim_no_number(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, slots: str, said: str
+) -> None:
+    monkeypatch.setenv("FACEJOBS_SLOTS", slots)
+    code, _, err = run("submit", "toy.yaml")
+    assert (code, said in err) == (ExitCode.JOB, True)
+    assert not (place / ".facejobs").exists()
+
+
+def test_a_work_folder_that_cannot_be_made_leaves_a_version_to_resume(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    code, _, err = run("submit", "toy.yaml")
+    assert (code, "/proc/nowhere" in err) == (ExitCode.JOB, True)
+    assert "`facejobs resume toy V0001` starts it" in err
+    assert answer(run, "versions", "toy")[0]["state"] == "FAILED"
+    monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
+    assert run("resume", "toy", "1")[0] == 0
+    finish(run, "1")
+
+
 def test_modify_needs_a_change_and_an_ended_parent_is_not_needed(run: Run) -> None:
     answer(run, "submit", "toy.yaml")
     code, _, err = run("modify", "toy", "1")

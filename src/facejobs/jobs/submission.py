@@ -44,8 +44,8 @@ def submit(
     version = claim(spec, store, backend.name, data, parent, tracking)
     try:
         backend.submit(version)
-    except FacejobsError as error:
-        with contextlib.suppress(FacejobsError):
+    except (FacejobsError, OSError) as error:
+        with contextlib.suppress(FacejobsError, OSError):
             record(version.store, State.FAILED, f"could not be started: {error}")
         raise JobError(
             f"{version.job} {version.name} could not be started: {error}\n"

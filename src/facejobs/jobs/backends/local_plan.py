@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from facejobs.jobs.backends.base import HIDDEN, Plan
-from facejobs.jobs.backends.slots import gpu_count, state_folder
+from facejobs.jobs.backends.slots import SLOTS, gpu_count, slot_count, state_folder
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.version_record import version_name
@@ -129,8 +129,10 @@ def _judge(spec: JobSpec) -> tuple[list[str], list[str], list[str]]:
             impossible.append(f"resources.gpus: {resources.gpus} are asked for, this machine has {there}")
         else:
             honoured.append(f"resources.gpus: waits for {resources.gpus} of {there}, named by CUDA_VISIBLE_DEVICES")
-    else:
+    elif slot_count():
         honoured.append("resources.gpus: none, waits for a slot")
+    else:
+        impossible.append(f"resources.gpus: none, so it needs a slot, and {SLOTS} is 0: set it to 1 or more")
     for name in ("gpu_type", "cpus", "memory"):
         value = getattr(resources, name)
         if value is not None:
