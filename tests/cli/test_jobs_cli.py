@@ -265,6 +265,36 @@ def test_damage_is_a_warning_in_a_list_and_an_error_alone(run: Run, place: Path)
     assert "is damaged" in answer(run, "list")[0]["description"]
 
 
+@pytest.mark.parametrize(("name", "content"), [("status.json", "{"), ("version.json", "{"), ("version.json", None)])
+def test_a_damaged_version_is_no_dead_end(run: Run, place: Path, name: str, content: str | None) -> None:
+    answer(run, "submit", "toy.yaml")
+    finish(run, "1")
+    answer(run, "modify", "toy", "1", "-p", "lr=0.2")
+    finish(run, "2")
+    folder = place / ".facejobs/jobs/toy/V0001"
+    (folder / name).unlink() if content is None else (folder / name).write_text(content)
+    (folder / "heartbeat.json").write_text('{"time": 1}')
+    code, out, err = run("versions", "toy")
+    assert (code, f"{name} is" in err, "facejobs delete JOB V --force" in err) == (0, True, True)
+    assert out.rstrip().endswith("?")
+    code, _, err = run("gc", "toy", "--yes")
+    assert (code, "status.json is damaged" in err) == (0, name == "status.json")
+    assert run("delete", "toy", "1", "--yes")[0] == ExitCode.JOB
+    assert run("delete", "toy", "1", "--yes", "--force")[0] == 0
+    assert {path.name for path in folder.iterdir()} == {"version.json"}
+    assert [row["version"] for row in answer(run, "versions", "toy")] == ["V0002"]
+
+
+def test_a_damaged_version_that_gives_signs_of_life_stays(run: Run, place: Path) -> None:
+    answer(run, "submit", "toy.yaml")
+    finish(run, "1")
+    folder = place / ".facejobs/jobs/toy/V0001"
+    (folder / "status.json").write_text("{")
+    (folder / "heartbeat.json").write_text(json.dumps({"time": time.time()}))
+    code, _, err = run("delete", "toy", "1", "--yes", "--force")
+    assert (code, "toy V0001 is RUNNING" in err) == (ExitCode.JOB, True)
+
+
 def test_what_a_store_holds_cannot_steer_the_terminal(run: Run, place: Path) -> None:
     (place / "toy.yaml").write_text(SPEC.replace("a [bold]toy[/bold]", "\\e[31mred\\n"))
     answer(run, "submit", "toy.yaml")

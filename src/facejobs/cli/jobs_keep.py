@@ -29,18 +29,18 @@ def _confirm(question: str) -> None:
 def delete(
     job: str = options.JOB,
     version: str = options.VERSION,
-    force: bool = typer.Option(False, "--force", help="Delete it even if other versions were modified from it."),
+    force: bool = typer.Option(False, "--force", help="Even if others were modified from it, or if it is damaged."),
     yes: bool = _YES,
     store: str = options.STORE,
     as_json: bool = options.JSON,
 ) -> None:
     """Delete a version with its model and checkpoints; its number is never used again."""
     from facejobs.cli.tables import byte_count
-    from facejobs.jobs.deletion import check_deletable, delete_version
+    from facejobs.jobs.deletion import check_deletable, delete_version, find_deletable
     from facejobs.jobs.versions import open_version_store
 
     opened = open_version_store(store)
-    folder = opened.find(job, version)
+    folder = find_deletable(opened, job, version, force)
     check_deletable(opened, folder, force)
     if not yes:
         _confirm(f"delete {folder.job} {folder.name} in {folder.url}, for good?")
@@ -67,9 +67,13 @@ def gc(
     from facejobs.jobs.versions import open_version_store
 
     opened = open_version_store(store)
-    opened.find(job, "last")  # raises for a job that is not there
+    if not opened.versions(job):
+        opened.find(job, "last")  # raises, saying what there is
+    damaged: list[str] = []
     with counting(f"looking through {job}") as advance:
-        found = find_garbage(opened, job, advance)
+        found = find_garbage(opened, job, advance, damaged.append)
+    for damage in damaged:
+        typer.echo(f"warning: {damage}", err=True)
     size = sum(item.size for item in found)
     amount = f"{count_of(sum(len(item.steps) for item in found), 'checkpoint')}, {byte_count(size)}"
     if not as_json:

@@ -107,22 +107,23 @@ def _print_versions(versions: "list[VersionSummary]") -> None:
 
 
 def _main_metric(versions: "list[VersionSummary]") -> str | None:
-    """The metric most versions have, on a tie the one that was written first.
+    """The metric that says most of a model; of equals the one most versions have, then the one written first."""
+    from facejobs.jobs.metric_history import metric_rank
 
-    Before any other comes an accuracy that states its protocol: it was measured on data that was not trained on.
-    """
-    measured = {name for version in versions for name, metric in version.metrics.items() if metric.protocol}
+    ranks: dict[str, int] = {}
     counts: dict[str, int] = {}
     for version in versions:
         for name, metric in version.metrics.items():
             if metric.best is not None:
                 counts[name] = counts.get(name, 0) + 1
-    return max(counts, key=lambda name: (name.endswith("accuracy"), name in measured, counts[name]), default=None)
+                rank = metric_rank(name, metric.protocol)
+                ranks[name] = min(rank, ranks.get(name, rank))
+    return max(counts, key=lambda name: (-ranks[name], counts[name]), default=None)
 
 
 def _changes(version: "VersionSummary", parent: "VersionSummary | None") -> str:
     if parent is None:
-        return ""
+        return "?" if version.parent else ""
     changed = []
     for before, after in ((parent.parameters, version.parameters), (parent.inputs, version.inputs)):
         for name in sorted(before.keys() | after.keys()):

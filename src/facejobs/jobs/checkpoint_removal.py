@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from facejobs.jobs.errors import VersionDamagedError
 from facejobs.jobs.liveness import effective_state
 from facejobs.jobs.status import read_status
 from facejobs.jobs.versions import VersionFolder, VersionStore
@@ -27,10 +28,15 @@ class Garbage(NamedTuple):
     size: int
 
 
-def find_garbage(store: VersionStore, job: str, advance: Callable[[int, int], None] = lambda *_: None) -> list[Garbage]:
+def find_garbage(
+    store: VersionStore,
+    job: str,
+    advance: Callable[[int, int], None] = lambda *_: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> list[Garbage]:
     """Checkpoints of ended versions, but for the last one, from which a run resumes, and the best one of each.
 
-    `advance(done, in_all)` counts the versions that were looked at.
+    `advance(done, in_all)` counts the versions that were looked at; `warn` is told of each that is damaged, and kept.
     """
     numbers = store.versions(job)
     found = []
@@ -38,7 +44,9 @@ def find_garbage(store: VersionStore, job: str, advance: Callable[[int, int], No
         looked_at = pool.map(lambda number: _of_version(store.folder(job, number)), numbers)
         for done, garbage in enumerate(looked_at, 1):
             advance(done, len(numbers))
-            if garbage.keys:
+            if isinstance(garbage, str):
+                warn(garbage)
+            elif garbage.keys:
                 found.append(garbage)
     return found
 
@@ -50,8 +58,13 @@ def remove_garbage(garbage: Garbage) -> None:
     garbage.version.store.delete([key for key in garbage.keys if key not in set(manifests)])
 
 
-def _of_version(version: VersionFolder) -> Garbage:
-    if not effective_state(read_status(version.store), version.store).ended:
+def _of_version(version: VersionFolder) -> Garbage | str:
+    """What can go of a version, or in words why nothing is known of it."""
+    try:
+        ended = effective_state(read_status(version.store), version.store).ended
+    except VersionDamagedError as error:
+        return str(error)
+    if not ended:
         return Garbage(version, [], [], 0)
     steps: dict[int, list[ObjectInfo]] = {}
     for info in version.store.list(_FOLDER):

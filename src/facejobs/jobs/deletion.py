@@ -3,12 +3,30 @@
 from datetime import UTC, datetime
 
 from facejobs.jobs.environment_facts import submitter
-from facejobs.jobs.errors import JobError
-from facejobs.jobs.liveness import effective_state
-from facejobs.jobs.status import STATUS, read_status
+from facejobs.jobs.errors import JobError, VersionDamagedError, VersionNotFoundError
+from facejobs.jobs.liveness import effective_state, heard_of
+from facejobs.jobs.references import parse_reference
+from facejobs.jobs.status import STATUS, State, read_status
 from facejobs.jobs.version_index import list_versions
 from facejobs.jobs.version_record import RECORD, Tombstone
-from facejobs.jobs.versions import DELETED, VersionFolder, VersionStore
+from facejobs.jobs.versions import DELETED, VersionFolder, VersionStore, record_fault
+
+
+def find_deletable(store: VersionStore, job: str, version: str | None, force: bool) -> VersionFolder:
+    """The version that was typed; with `force` a number will do whose record is damaged, or gone but for other files.
+
+    Raises what `VersionStore.find` does.
+    """
+    try:
+        return store.find(job, version)
+    except (VersionDamagedError, VersionNotFoundError):
+        reference = parse_reference(job, version)
+        if not force or reference.number is None:
+            raise
+        folder = store.folder(reference.job, reference.number)
+        if record_fault(folder) is None:
+            raise
+        return folder
 
 
 def descendants(store: VersionStore, version: VersionFolder) -> list[str]:
@@ -29,11 +47,17 @@ def descendants(store: VersionStore, version: VersionFolder) -> list[str]:
 def check_deletable(store: VersionStore, version: VersionFolder, force: bool) -> None:
     """JobError if it runs or waits, or if others descend from it and `force` is not given.
 
+    With `force` a damaged status is no obstacle, unless a task gave a sign of life lately.
     A version whose deletion was cut off passed this check before, and may have lost its status since.
     """
     if store.job_store(version.job).stat(_mark(version)) is not None:
         return
-    state = effective_state(read_status(version.store), version.store)
+    try:
+        state = effective_state(read_status(version.store), version.store)
+    except VersionDamagedError:
+        if not force:
+            raise
+        state = State.RUNNING if heard_of(version.store) else State.LOST
     if not state.ended:
         raise JobError(f"{version.job} {version.name} is {state}: `facejobs stop {version.job} {version.name}` first")
     if force:

@@ -2,6 +2,9 @@
 
 from facejobs.errors import ExitCode, FacejobsError
 
+# Of whatever file of a version cannot be understood.
+WHAT_TO_DO = "; restore it from a copy, or remove the version with `facejobs delete JOB V --force`"
+
 
 class JobError(FacejobsError):
     """A job, a version or its backend cannot do what was asked."""

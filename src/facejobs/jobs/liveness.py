@@ -61,6 +61,14 @@ def effective_state(status: Status, store: ObjectStore | None = None) -> State:
     return State.LOST if _silence(status, store) > SILENCE_SECONDS else status.state
 
 
+def heard_of(store: ObjectStore) -> bool:
+    """Whether a task of the version folder `store` gave a sign of life lately, whatever its status says."""
+    try:
+        return time.time() - float(json.loads(store.read(HEARTBEAT))["time"]) <= SILENCE_SECONDS
+    except (NotFoundError, ValueError, KeyError, TypeError):
+        return False
+
+
 def beat(store: ObjectStore) -> None:
     """Renew the heartbeat of the version folder `store`."""
     store.write(HEARTBEAT, json.dumps({"time": time.time()}).encode())

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from facejobs.jobs.errors import JobError, VersionDamagedError
+from facejobs.jobs.errors import WHAT_TO_DO, JobError, VersionDamagedError
 from facejobs.storage.errors import NotFoundError
 from facejobs.storage.store import ObjectStore
 
@@ -103,7 +103,7 @@ def parse_status(data: bytes, url: str) -> Status:
     try:
         return Status.model_validate_json(data)
     except ValidationError as error:
-        raise VersionDamagedError(f"{url} is damaged: {error.errors()[0]['msg']}") from None
+        raise VersionDamagedError(f"{url} is damaged: {error.errors()[0]['msg']}{WHAT_TO_DO}") from None
 
 
 def write_status(store: ObjectStore, status: Status) -> None:

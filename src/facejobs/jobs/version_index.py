@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from facejobs.jobs.errors import VersionDamagedError, VersionNotFoundError
 from facejobs.jobs.status import STATUS, State, Status, parse_status
 from facejobs.jobs.version_summary import VersionSummary, summarise
-from facejobs.jobs.versions import VersionFolder, VersionStore
+from facejobs.jobs.versions import VersionFolder, VersionStore, record_fault
 from facejobs.storage.errors import NotFoundError, StorageError
 from facejobs.storage.store import ObjectStore
 
@@ -108,8 +108,8 @@ def _read(folder: VersionFolder, entry: _Entry | None) -> _Reading | str | None:
         status = parse_status(data, folder.store.url_of(STATUS))
         summary = summarise(folder, status)
     except VersionNotFoundError:
-        # Deleted since the store was asked, or a folder in which a claimer died before it had the number.
-        return None
+        # Without a fault: deleted since the store was asked, or left empty by a claimer that died.
+        return record_fault(folder)
     except VersionDamagedError as error:
         return str(error)
     ended = status.state.ended

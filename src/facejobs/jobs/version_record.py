@@ -8,7 +8,7 @@ from pydantic_core import from_json
 
 from facejobs.jobs.code_facts import CodeFacts
 from facejobs.jobs.environment_facts import EnvironmentFacts
-from facejobs.jobs.errors import VersionDamagedError
+from facejobs.jobs.errors import WHAT_TO_DO, VersionDamagedError
 from facejobs.jobs.fingerprint import DataFingerprint
 from facejobs.jobs.spec import JobSpec
 
@@ -70,6 +70,8 @@ def parse_record(data: bytes, url: str) -> VersionRecord | Tombstone:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the text"
-        raise VersionDamagedError(f"{url} is damaged, or of a newer facejobs: {field}: {first['msg']}") from None
+        raise VersionDamagedError(
+            f"{url} is damaged, or of a newer facejobs: {field}: {first['msg']}{WHAT_TO_DO}"
+        ) from None
     except ValueError as error:
-        raise VersionDamagedError(f"{url} is damaged: {error}") from None
+        raise VersionDamagedError(f"{url} is damaged: {error}{WHAT_TO_DO}") from None

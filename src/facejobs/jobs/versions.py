@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from functools import cached_property
 
-from facejobs.jobs.errors import JobError, SpecError, VersionNotFoundError
+from facejobs.jobs.errors import WHAT_TO_DO, JobError, SpecError, VersionDamagedError, VersionNotFoundError
 from facejobs.jobs.references import parse_reference
 from facejobs.jobs.spec import JOB_NAME
 from facejobs.jobs.version_record import RECORD, Tombstone, VersionRecord, parse_record, version_name, version_number
@@ -58,6 +58,18 @@ class VersionFolder:
 
     def __repr__(self) -> str:
         return f"VersionFolder({self.job!r}, {self.number}, {self.url!r})"
+
+
+def record_fault(folder: VersionFolder) -> str | None:
+    """Why nothing is known of a version that has files; None if it has a record or a tombstone, or no file at all."""
+    try:
+        folder.content  # noqa: B018
+    except VersionDamagedError as error:
+        return str(error)
+    except VersionNotFoundError:
+        if next(folder.store.list(), None) is not None:
+            return f"{folder.url} has files, but its {RECORD} is gone{WHAT_TO_DO}"
+    return None
 
 
 class VersionStore:
