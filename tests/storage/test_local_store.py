@@ -83,8 +83,10 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(os, "pwrite", full)
     for act in (store.write, store.write_if_absent):
-        with pytest.raises(OSError, match="No space left"):
-            act("status.json" if act == store.write else "new", b"new")
+        key = "status.json" if act == store.write else "new"
+        with pytest.raises(OSError, match="No space left") as caught:
+            act(key, b"new")
+        assert caught.value.filename == str(tmp_path / key)
     assert names_in(tmp_path) == ["status.json"]
     assert store.read("status.json") == b"old"
 

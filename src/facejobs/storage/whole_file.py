@@ -10,7 +10,19 @@ from pathlib import Path
 from facejobs.storage.keys import TEMPORARY
 
 _TRIES = 5
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Where the block finds no room to write, its OSError names `path`: a full disk is mended only if it is known."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in _NO_ROOM:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager
@@ -55,7 +67,8 @@ def _beside(path: Path) -> Iterator[tuple[Path, int]]:
     descriptor = _create(temporary)
     try:
         try:
-            yield temporary, descriptor
+            with naming(path):
+                yield temporary, descriptor
         finally:
             os.close(descriptor)
     finally:
