@@ -208,6 +208,30 @@ def test_an_upload_that_was_corrupted_is_a_failure(machine: Machine) -> None:
     assert (machine.store / "model" / "model.onnx").read_text() == "onnx\n"
 
 
+FULL = """
+import errno, os
+def full(*arguments):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+"""
+
+
+def test_a_log_without_room_here_is_no_failed_upload_and_no_success(machine: Machine) -> None:
+    patch = "import facejobs.jobs.boot.uploads as uploads\nuploads.shutil.copyfileobj = full\n"
+    code, output = machine.run("true", prelude=FULL + patch, DLS_UPLOAD_LOG_OBS_DIR=str(machine.folder / "logs"))
+    assert code == 9, output
+    assert f"No space left on device: {machine.folder}/work/.uploading/task-0.log" in machine.status.reason
+    assert "upload failed" not in output and "COMPLETED" not in output
+    assert output.rstrip().endswith(machine.status.reason)
+
+
+def test_a_log_that_cannot_be_begun_names_its_place(machine: Machine) -> None:
+    patch = "import facejobs.jobs.boot.task_log as task_log\ntask_log._write_all = full\n"
+    code, output = machine.run("true", prelude=FULL + patch)
+    assert (code, "Traceback" in output) == (8, False), output
+    assert f"No space left on device: {machine.folder}/tmp/dls-task-0.log; make room" in output
+    assert machine.status.state is State.FAILED
+
+
 def test_an_output_may_not_replace_the_versions_own_files(machine: Machine) -> None:
     code, output = machine.run("echo mine > $out/status.json; echo kept > $out/other")
     assert code == 9 and "status.json" in output

@@ -22,6 +22,7 @@ from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import ProcessFacts, State, Status, read_status, record
 from facejobs.jobs.versions import VersionFolder
 from facejobs.storage.errors import NotFoundError
+from facejobs.storage.whole_file import whole_file, write_all
 
 _ORDER = "order.json"
 _LOG = "logs/task-0.log"
@@ -94,7 +95,8 @@ class LocalBackend:
                 ticket=str(ticket.path),
                 ticket_file=ticket.file,
             )
-            (plan.folder / _ORDER).write_text(order.to_json(), encoding="utf-8")
+            with whole_file(plan.folder / _ORDER) as file:
+                write_all(file, order.to_json().encode(), 0)
             try:
                 self._launch(version, order, environment, lock)
             except BaseException:

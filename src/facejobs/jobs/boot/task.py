@@ -54,7 +54,10 @@ class Task:
         """Fetch, run, upload, record; nothing but a bug raises."""
         with contextlib.ExitStack() as stack:
             stop = stack.enter_context(StopRequest(self._environment.time_limit))
-            task_log = self._open_log()
+            try:
+                task_log = self._open_log()
+            except OSError as error:
+                return self._without_log(error)
             handler = LogHandler(task_log)
             logger = logging.getLogger("facejobs")
             logger.addHandler(handler)
@@ -71,6 +74,11 @@ class Task:
                 log.exception("an error that facejobs did not foresee")
                 outcome = Outcome(ExitCode.INTERNAL, State.FAILED, f"an unforeseen error: {error!r}")
             return self._finish(outcome, growing_log)
+
+    def _without_log(self, error: OSError) -> int:
+        reason = f"the task's log cannot be written: {error.strerror}: {error.filename}"
+        print(f"error: {reason}; make room there, or name another folder with TMPDIR", file=sys.stderr)
+        return self._state.ended(Outcome(ExitCode.WRITE_FAILED, State.FAILED, reason))
 
     def _open_log(self) -> TaskLog:
         environment = self._environment
@@ -158,7 +166,7 @@ class Task:
                 else:
                     self._upload_unfinished()
             except OSError as error:
-                raise UploadError(f"the output cannot be read: {error}") from None
+                raise UploadError(_local_failure("the output", error)) from None
         except StorageError as error:
             log.error("error: %s", error)
             if outcome.state is State.COMPLETED:
@@ -176,15 +184,43 @@ class Task:
         upload_folder(self._environment.output, self._output_store, include=include, manifest_key=None, progress=False)
 
     def _finish(self, outcome: Outcome, growing_log: GrowingFile | None) -> int:
-        """Log and record the end; the log arrives before the state says so."""
-        said = f"{outcome.state}, exit code {int(outcome.code)}"
-        log.info("%s%s", said, f": {outcome.reason}" if outcome.reason else "")
-        if growing_log is not None:
-            try:
-                growing_log.send()
-            except (StorageError, OSError) as error:
-                log.error("error: the log did not arrive: %s", error)
-                if outcome.state is State.COMPLETED:
-                    outcome = Outcome(ExitCode.UPLOAD_FAILED, State.FAILED, f"upload failed: the log: {error}")
+        """Log and record the end; the log arrives before the state says so.
+
+        It is sent twice, without its last line and with it, because whether it arrives decides what that line says.
+        """
+        outcome = _send_log(outcome, growing_log)
+        said = outcome
+        _log_end(said)
+        outcome = _send_log(outcome, growing_log)
+        if outcome != said:
+            _log_end(outcome)
         shutil.rmtree(self._staging, ignore_errors=True)
         return self._state.ended(outcome)
+
+
+def _send_log(outcome: Outcome, growing_log: GrowingFile | None) -> Outcome:
+    """The outcome once the log is sent: a success whose log does not arrive is none."""
+    if growing_log is None:
+        return outcome
+    try:
+        growing_log.send()
+    except (StorageError, OSError) as error:
+        why = (
+            f"upload failed: the log: {error}" if isinstance(error, StorageError) else _local_failure("the log", error)
+        )
+        if outcome.state is State.COMPLETED:
+            log.error("error: %s", why)
+            return Outcome(ExitCode.UPLOAD_FAILED, State.FAILED, why)
+        if outcome.code != ExitCode.UPLOAD_FAILED:
+            log.error("error: %s", why)
+    return outcome
+
+
+def _local_failure(what: str, error: OSError) -> str:
+    """What this machine, and not the storage, refused."""
+    return f"{what} could not be written or read here: {error.strerror}: {error.filename or 'unknown file'}"
+
+
+def _log_end(outcome: Outcome) -> None:
+    said = f"{outcome.state}, exit code {int(outcome.code)}"
+    log.info("%s%s", said, f": {outcome.reason}" if outcome.reason else "")

@@ -9,6 +9,8 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
+from facejobs.storage.whole_file import naming
+
 HIDDEN = b"***"
 _LINE_END = re.compile(rb"[\r\n]")
 _LONGEST_LINE = 1 << 16
@@ -47,13 +49,15 @@ class TaskLog:
         self.own = os.pread(self._file, len(first), 0) == first
         if not self.own:
             os.ftruncate(self._file, 0)
-            os.write(self._file, first)
+            with naming(path):
+                _write_all(self._file, first)
 
     def restore(self, earlier: bytes) -> None:
         """Begin with what an earlier attempt logged on another machine, its heading included."""
         with self._lock:
             os.ftruncate(self._file, 0)
-            os.write(self._file, earlier if earlier.endswith(b"\n") else earlier + b"\n")
+            with naming(self.path):
+                _write_all(self._file, earlier if earlier.endswith(b"\n") else earlier + b"\n")
 
     def write(self, data: bytes) -> None:
         """Log bytes that end where no secret is cut in two."""

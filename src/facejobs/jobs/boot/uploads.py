@@ -19,6 +19,7 @@ from facejobs.storage.checkpoint_sync import (
     steps_there,
 )
 from facejobs.storage.store import ObjectStore
+from facejobs.storage.whole_file import naming
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class GrowingFile:
                 return
             # A copy, because the digest of a file that grows while it is sent would not be that of what arrived.
             self._copy.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("rb") as source, self._copy.open("wb") as target:
+            with naming(self._copy), self._path.open("rb") as source, self._copy.open("wb") as target:
                 shutil.copyfileobj(source, target)
             _cut_unfinished_line(self._copy)
             self._store.upload(self._copy, self._key)
