@@ -108,3 +108,16 @@ def test_a_damaged_version_is_named(run_cli, store: Path, content: bytes) -> Non
     (store / "jobs" / "cele" / "V0002" / "version.json").write_bytes(content)
     code, _, err = run_cli("cele", "1", "2")
     assert code == ExitCode.JOB and "V0002/version.json is damaged" in err
+
+
+def test_versions_and_compare_choose_one_metric(run_cli, monkeypatch, capsys, store: Path) -> None:
+    for number, accuracy in ((1, 0.25), (2, 0.75)):
+        lines = [{"step": 5, "name": "val_loss", "value": 1.0}, {"step": 5, "name": "accuracy", "value": accuracy}]
+        journal = store / "jobs" / "cele" / version_name(number) / "metrics.jsonl"
+        journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    _, out, _ = run_cli("cele", "1", "2", "--json")
+    assert json.loads(out)["comparisons"][0]["metric"] == "accuracy"
+    monkeypatch.setattr("sys.argv", ["facejobs", "versions", "cele", "--store", str(store)])
+    with pytest.raises(SystemExit):
+        main()
+    assert " ACCURACY " in capsys.readouterr().out

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facejobs.jobs.metric_history import Direction, direction_of, parse_journal
+from facejobs.jobs.metric_history import Direction, direction_of, metric_rank, parse_journal
 
 
 def line(**changes) -> str:
@@ -85,6 +85,16 @@ def test_directions() -> None:
     names = {
         "lfw_accuracy": Direction.HIGHER, "lfw_tar_at_far_1e-2": Direction.HIGHER, "loss": Direction.LOWER,
         "box_loss": Direction.LOWER, "lfw_accuracy_deviation": Direction.NEITHER, "lr": Direction.NEITHER,
-        "gradient_norm": Direction.NEITHER, "ap_easy": Direction.HIGHER,
+        "gradient_norm": Direction.NEITHER, "ap_easy": Direction.HIGHER, "images_per_second": Direction.NEITHER,
+        "lfw_tar_at_far_1e-2_deviation": Direction.NEITHER,
     }  # fmt: skip
     assert {name: direction_of(name) for name in names} == names
+
+
+def test_what_says_most_of_a_model_comes_first() -> None:
+    ordered = [
+        ("lfw_accuracy", "p"), ("lfw_tar_at_far_1e-2", "p"), ("accuracy", None), ("recall", None), ("val_loss", None),
+        ("lfw_accuracy_deviation", "p"),
+    ]  # fmt: skip
+    ranks = [metric_rank(*metric) for metric in ordered]
+    assert ranks == sorted(set(ranks))

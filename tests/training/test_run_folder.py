@@ -33,6 +33,7 @@ def test_every_resolved_value_is_written(tmp_path) -> None:
     assert stored["parameters"] == Parameters().as_json()
     assert set(stored["parameters"]) == set(Parameters.model_fields)
     assert (stored["data"], stored["task"], stored["software"]) == (DATA, "recognition", {"facejobs": "0"})
+    assert set(stored["without_influence"]) == Parameters.MAY_CHANGE_ON_RESUME
 
 
 def test_the_same_run_may_go_on_and_keeps_what_it_recorded(tmp_path) -> None:

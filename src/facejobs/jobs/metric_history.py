@@ -74,17 +74,42 @@ class MetricHistory:
         return max(begun) + 1 if begun else None
 
 
-_HIGHER = ("accuracy", "precision", "recall", "f1", "auc", "images_per_second")
+_HIGHER = ("accuracy", "precision", "recall", "f1", "auc")
+# What a run sets, or what its machine does: neither a good nor a bad result.
+_BOOKKEEPING = ("gradient_norm", "margin", "images_per_second", "lr", "deviation")
 _LOWER = ("loss", "error", "error_rate", "eer", "fnmr", "fmr", "fnir", "fpir")
 
 
 def direction_of(name: str) -> Direction:
     """Which way a metric improves, by its name: the last word (`lfw_accuracy`, `box_loss`), or tar_at_far, ap_easy."""
+    if is_bookkeeping(name):
+        return Direction.NEITHER
     if "tar_at_far" in name or "average_precision" in name or name.startswith("ap_") or "_ap_" in name:
         return Direction.HIGHER
     if _ends_with(name, _HIGHER):
         return Direction.HIGHER
     return Direction.LOWER if _ends_with(name, _LOWER) else Direction.NEITHER
+
+
+def is_bookkeeping(name: str) -> bool:
+    """Whether a metric says how a run went (its learning rate, its speed) and not how good the result is."""
+    return _ends_with(name, _BOOKKEEPING)
+
+
+def metric_rank(name: str, protocol: str | None) -> int:
+    """How much a metric says of a model, 0 most: what listings show of a version and verdicts rest on.
+
+    An accuracy that states its protocol was measured on data that was not trained on. After it come what else states
+    one, other accuracies, other metrics of which more is better, the rest, and bookkeeping.
+    """
+    if is_bookkeeping(name):
+        return 5
+    accuracy = _ends_with(name, ("accuracy",))
+    if protocol is not None:
+        return 0 if accuracy else 1
+    if accuracy:
+        return 2
+    return 3 if direction_of(name) is Direction.HIGHER else 4
 
 
 def _ends_with(name: str, words: tuple[str, ...]) -> bool:

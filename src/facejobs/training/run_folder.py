@@ -148,7 +148,12 @@ class RunFolder:
         if self.recorded:
             return
         temporary = self.path / _UNFINISHED
-        document = {**self._identity, "software": software, "verification": verification or {}}
+        document = {
+            **self._identity,
+            "without_influence": sorted(self._parameters.MAY_CHANGE_ON_RESUME),
+            "software": software,
+            "verification": verification or {},
+        }
         temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
         sync(temporary)
         temporary.replace(self.path / _PARAMETERS)

@@ -282,3 +282,70 @@ def test_any_journal_can_be_compared() -> None:
     one = Run("j", "V0001", State.COMPLETED, {}, {}, history=parse_journal(b'{"step":1,"name":"loss","value":1}\nx\n'))
     two = Run("j", "V0002", State.COMPLETED, {}, {}, history=parse_journal(b"\x00\xff"))
     assert verdict(compare([one, two])).judgement is Judgement.NOT_COMPARABLE
+
+
+def test_what_changes_no_result_is_listed_apart_and_is_no_cause(make_version, comparing) -> None:
+    def make(parameters, accuracy, **more):
+        folder = make_version(parameters, [accuracy], **more)
+        written = json.loads(folder.store.read("params.json"))
+        written["without_influence"] = ["checkpoint_every", "threads"]
+        folder.store.write("params.json", json.dumps(written).encode())
+        return folder
+
+    first = make({"threads": 2, "checkpoint-every": 10}, 0.8)
+    faster = {"threads": 8, "checkpoint-every": 50}
+    make({**faster, "seed": 7}, 0.82)
+    comparison = comparing(first, make({**faster, "lr": 0.2}, 0.9, host="there"))
+    assert verdict(comparison).judgement is Judgement.CREDITED
+    assert [str(fact) for fact in comparison.influential] == ["lr"]
+    assert [str(fact) for fact in comparison.uninfluential] == ["checkpoint_every", "threads", "machine host"]
+    band = comparison.rows[0].cells[1].band
+    assert band is not None and band.size == pytest.approx(0.02)
+    marked = {item["name"]: item["without_influence"] for item in as_json(comparison)["differences"]}
+    assert marked == {"lr": False, "checkpoint_every": True, "threads": True, "host": True}
+
+
+def test_where_one_run_does_not_say_it_a_parameter_counts(make_version, comparing) -> None:
+    first, other = make_version({"threads": 2}), make_version({"threads": 8, "lr": 0.2}, [0.9])
+    written = json.loads(other.store.read("params.json"))
+    other.store.write("params.json", json.dumps({**written, "without_influence": ["threads"]}).encode())
+    assert [fact.name for fact in verdict(comparing(first, other)).causes] == ["lr", "threads"]
+
+
+@pytest.mark.parametrize("damaged", [7, "threads", [None, {}], {"threads": 1}])
+def test_a_strange_list_of_such_parameters_is_passed_over(make_version, damaged) -> None:
+    folder = make_version()
+    folder.store.write("params.json", json.dumps({"parameters": {}, "without_influence": damaged}).encode())
+    assert read_run(folder).without_influence == frozenset()
+
+
+@pytest.mark.parametrize("names", [("margin",), ("scale",), ("margin_ramp",), ("loss", "margin")])
+def test_a_loss_with_other_loss_parameters_is_another_quantity(make_version, comparing, names) -> None:
+    first = make_version(dict.fromkeys(names, "1"))
+    comparison = comparing(first, make_version(dict.fromkeys(names, "2"), [0.9]))
+    cells = {row.name: row.cells[1] for row in comparison.rows}
+    assert all(name in cells["loss"].not_compared for name in names)
+    assert cells["loss"].best_difference is None and cells["lfw_accuracy"].best_difference is not None
+
+
+def lines(**values: float) -> str:
+    return "".join(json.dumps({"step": 9, "name": name, "value": value}) + "\n" for name, value in values.items())
+
+
+def test_an_accuracy_decides_before_a_loss_and_speed_is_not_judged(make_version, comparing) -> None:
+    first = make_version(metrics=lines(images_per_second=50, lr=0.1, x_deviation=0.1, val_loss=1.0, val_accuracy=0.5))
+    second = lines(images_per_second=10, lr=0.1, x_deviation=0.1, val_loss=1.0, val_accuracy=0.6)
+    comparison = comparing(first, make_version({"batch": 2}, metrics=second))
+    assert verdict(comparison).metric == "val_accuracy"
+    names = [row.name for row in comparison.rows]
+    assert names == ["val_accuracy", "val_loss", "images_per_second", "lr", "x_deviation"]
+    speed = comparison.rows[2].cells[1]
+    assert speed.final_difference == -40 and speed.best_difference is None
+
+
+def test_parameters_given_on_one_side_only_are_a_note(make_version, comparing) -> None:
+    resolved, given = make_version(), make_version({"lr": 0.2}, resolved=False)
+    notes = comparing(resolved, given).notes
+    assert any(note.startswith("V0002 wrote no params.json") and "given in the specs" in note for note in notes)
+    other = make_version({"lr": 0.3}, resolved=False)
+    assert not any("params.json" in note for note in comparing(given, other).notes)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from facejobs.jobs.comparison.changes import ABSENT, Change
+from facejobs.jobs.comparison.changes import ABSENT, Change, without_influence
 from facejobs.jobs.comparison.comparison import Comparison, Pair
 from facejobs.jobs.comparison.metric_rows import Cell, MetricRow
 from facejobs.jobs.comparison.noise import SeedBand
@@ -24,6 +24,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             {
                 "aspect": str(fact.aspect),
                 "name": fact.name,
+                "without_influence": without_influence(fact, comparison.runs),
                 "values": {name: value for name, value in zip(versions, values, strict=True) if value is not ABSENT},
             }
             for fact, values in comparison.facts.items()
@@ -104,6 +105,7 @@ def _change(change: Change) -> dict[str, Any]:
         "before": None if change.before is ABSENT else change.before,
         "after": None if change.after is ABSENT else change.after,
         "follows": change.follows,
+        "without_influence": change.without_influence,
     }
 
 

@@ -26,13 +26,15 @@ class Change:
     """A fact that differs between two versions.
 
     `follows` marks a parameter that neither spec sets differently: its value follows from something else that changed,
-    such as a default of other code or a path made of an input's.
+    such as a default of other code or a path made of an input's. `without_influence` marks what does not
+    change a result.
     """
 
     fact: Fact
     before: Any
     after: Any
     follows: bool = False
+    without_influence: bool = False
 
 
 def all_facts(runs: Sequence[Run]) -> list[dict[Fact, Any]]:
@@ -70,14 +72,21 @@ def changes(first: Run, other: Run) -> list[Change]:
     for fact in differing(before, after):
         old, new = before.get(fact, ABSENT), after.get(fact, ABSENT)
         follows = fact.aspect is Aspect.PARAMETER and same_value(given[0].get(fact), given[1].get(fact))
-        found.append(Change(fact, old, new, follows))
+        found.append(Change(fact, old, new, follows, without_influence(fact, (first, other))))
     return found
 
 
 def causes(found: Sequence[Change]) -> list[Change]:
-    """The changes that may explain a difference: neither the machine's, nor the seed, nor what follows from others."""
-    able = [change for change in found if change.fact.aspect is not Aspect.MACHINE and not is_seed(change.fact)]
+    """The changes that may explain a difference: none without influence, nor the seed, nor what follows from others."""
+    able = [change for change in found if not change.without_influence and not is_seed(change.fact)]
     return [change for change in able if not change.follows] or able
+
+
+def without_influence(fact: Fact, runs: Sequence[Run]) -> bool:
+    """Whether a fact does not change a result: the machine's, and a parameter of which every run says so."""
+    if fact.aspect is Aspect.MACHINE:
+        return True
+    return fact.aspect is Aspect.PARAMETER and all(fact.name in run.without_influence for run in runs)
 
 
 def is_seed(fact: Fact) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facejobs.jobs.comparison.changes import ABSENT, Change, all_facts, changes, differing
+from facejobs.jobs.comparison.changes import ABSENT, Change, all_facts, changes, differing, without_influence
 from facejobs.jobs.comparison.evidence import Evidence
 from facejobs.jobs.comparison.formatting import listed
 from facejobs.jobs.comparison.judging import judge
@@ -37,6 +37,16 @@ class Comparison:
     pairs: tuple[Pair, ...]
 
     @property
+    def influential(self) -> dict[Fact, tuple[Any, ...]]:
+        """The facts that may change a result."""
+        return {fact: values for fact, values in self.facts.items() if not without_influence(fact, self.runs)}
+
+    @property
+    def uninfluential(self) -> dict[Fact, tuple[Any, ...]]:
+        """The facts that do not."""
+        return {fact: values for fact, values in self.facts.items() if without_influence(fact, self.runs)}
+
+    @property
     def headline(self) -> str:
         """The verdict in one sentence: the pair's own, or of several pairs the gist of each."""
         if len(self.pairs) == 1:
@@ -53,6 +63,12 @@ class Comparison:
                 notes.append(f"{run.version} is {run.state}: it is compared with what it has so far.")
             if count := run.history.unreadable_lines:
                 notes.append(f"{run.version}: {count} line{'s' if count > 1 else ''} of metrics.jsonl cannot be read.")
+        given_only = [run.version for run in self.runs if run.resolved is None]
+        if given_only and len(given_only) < len(self.runs):
+            notes.append(
+                f"{listed(given_only)} wrote no params.json that can be read: only the parameters given in the specs "
+                "are compared, so a change of a default would not be seen."
+            )
         texts = dict.fromkeys(note for run in self.runs for note in run.notes)
         for text in texts:
             notes.append(f"{listed([run.version for run in self.runs if text in run.notes])}: {text}.")

@@ -25,10 +25,8 @@ class Evidence:
         object.__setattr__(self, "row", self._decisive_row())
 
     def _decisive_row(self) -> MetricRow | None:
-        usable = [row for row in self.rows if self.cell(row).best_difference is not None]
-        # Throughput has a direction and says nothing of the model; a metric with a protocol comes first in rows.
-        judged = [row for row in usable if row.name != "images_per_second"]
-        return judged[0] if judged else None
+        # Rows are ordered by how much they say of a model.
+        return next((row for row in self.rows if self.cell(row).best_difference is not None), None)
 
     def cell(self, row: MetricRow) -> Cell:
         """The row's cell of `other`."""

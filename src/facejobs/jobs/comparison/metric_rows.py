@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facejobs.jobs.comparison.changes import Change
+from facejobs.jobs.comparison.formatting import listed
 from facejobs.jobs.comparison.noise import SeedBand, seed_band
 from facejobs.jobs.comparison.run import Aspect, Run
-from facejobs.jobs.metric_history import Direction, MetricCurve, Point, direction_of
+from facejobs.jobs.metric_history import Direction, MetricCurve, Point, direction_of, metric_rank
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{8,}")
 _FOLDS = re.compile(r"\d+-fold")
+# A loss under other values of these is on another scale.
+_LOSS_PARAMETERS = ("loss", "margin", "scale", "margin_ramp")
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,14 @@ class MetricRow:
 def metric_rows(
     runs: Sequence[Run], changed: Sequence[Sequence[Change]], groups: Sequence[Sequence[Run]]
 ) -> list[MetricRow]:
-    """Rows for every metric of any version: those with a protocol first, then in the order of the journals.
+    """Rows for every metric of any version: what says most of a model first, then in the order of the journals.
 
     `changed[i]` is what differs between the first version and run i, `groups[i]` the versions that share everything
     but the seed with run i.
     """
     names = list(dict.fromkeys(name for run in runs for name in run.history.curves))
     rows = [_row(name, runs, changed, groups) for name in names]
-    return sorted(rows, key=lambda row: row.protocol is None)
+    return sorted(rows, key=lambda row: metric_rank(row.name, row.protocol))
 
 
 def _row(
@@ -91,9 +94,13 @@ def why_not_compared(first: MetricCurve, other: MetricCurve, changed: Sequence[C
     for change in changed:
         if change.fact.aspect is Aspect.INPUT:
             return f"measured on the training data itself, and {change.fact} differs"
-        if change.fact.aspect is Aspect.PARAMETER and change.fact.name == first.name:
-            return f"the parameter {first.name} differs, so that it is another quantity"
-    return ""
+    defining = _LOSS_PARAMETERS if first.name == "loss" or first.name.endswith("_loss") else (first.name,)
+    parameters = [change.fact.name for change in changed if change.fact.aspect is Aspect.PARAMETER]
+    differing = [name for name in parameters if name in defining]
+    if not differing:
+        return ""
+    told = f"s {listed(differing)} differ" if len(differing) > 1 else f" {differing[0]} differs"
+    return f"the parameter{told}, so that it is another quantity"
 
 
 def _protocols_differ(first: str | None, other: str | None) -> str:

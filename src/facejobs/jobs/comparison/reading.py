@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from facejobs.jobs.comparison.noise import only_seed_differs, seed_group
@@ -40,6 +41,7 @@ def read_run(folder: VersionFolder, store: str | None = None) -> Run:
         given=record.spec.parameters,
         facts=_facts(record, written),
         resolved=resolved if isinstance(resolved, dict) else None,
+        without_influence=_names(written.get("without_influence")),
         history=read_history(folder.store),
         scores=scores,
         inputs=record.spec.inputs,
@@ -67,7 +69,12 @@ class SeedGroups:
         own = next((known for _, known in submitted if known.version == run.version), None)
         if own is None:
             return [run] if run.finished else []
-        alike = [folder for folder, known in submitted if only_seed_differs(own, known)]
+        # As submitted, none says what has no influence; which do not share this run's view is seen once they are read.
+        idle = run.without_influence
+        own = replace(own, without_influence=idle)
+        alike = [
+            folder for folder, known in submitted if only_seed_differs(own, replace(known, without_influence=idle))
+        ]
         unread = [folder for folder in alike if folder.name not in self._read]
         with ThreadPoolExecutor(_READERS) as pool:
             self._read |= {found.version: found for found in pool.map(read_run, unread)}
@@ -98,6 +105,10 @@ def _read_parameters(store: ObjectStore) -> tuple[dict[str, Any], list[str]]:
     except (ValueError, RecursionError):
         return {}, [PARAMETERS]
     return (written, []) if isinstance(written, dict) else ({}, [PARAMETERS])
+
+
+def _names(value: Any) -> frozenset[str]:
+    return frozenset(name for name in value if isinstance(name, str)) if isinstance(value, list) else frozenset()
 
 
 def _facts(record: VersionRecord, written: Mapping[str, Any]) -> dict[Fact, Any]:

@@ -1,5 +1,6 @@
 """The parts of a report: headline, verdicts, what differs, metrics, curves, versions."""
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -8,7 +9,7 @@ from facejobs.jobs.comparison.comparison import Comparison, Pair
 from facejobs.jobs.comparison.experiments import Experiment
 from facejobs.jobs.comparison.formatting import number, plain, signed, value_text
 from facejobs.jobs.comparison.metric_rows import Cell, MetricRow
-from facejobs.jobs.comparison.run import Run
+from facejobs.jobs.comparison.run import Fact, Run
 from facejobs.jobs.comparison.terminal import remark
 
 _WHOLE_VALUE = 400
@@ -78,16 +79,23 @@ def _notes(comparison: Comparison) -> str:
 def _differences(comparison: Comparison) -> str:
     if not comparison.facts:
         return '<section class="card"><h2>What differs</h2><p>Nothing that is recorded.</p></section>'
+    causes = _facts(comparison, comparison.influential) if comparison.influential else "<p>Nothing of influence.</p>"
+    rest = _facts(comparison, comparison.uninfluential) if comparison.uninfluential else ""
+    heading = "<h3>Differs, without influence on the result</h3>" if rest else ""
+    return f'<section class="card"><h2>What differs</h2>{causes}{heading}{rest}</section>'
+
+
+def _facts(comparison: Comparison, facts: Mapping[Fact, tuple[Any, ...]]) -> str:
     head = "".join(f'<th scope="col">{_text(run.version)}</th>' for run in comparison.runs)
     rows = []
-    for fact, values in comparison.facts.items():
+    for fact, values in facts.items():
         kind = "" if fact.name == fact.aspect else f"<small>{_text(fact.aspect)}</small>"
         seed = ' class="seed"' if is_seed(fact) else ""
         cells = "".join(f"<td>{_value(value)}</td>" for value in values)
         rows.append(f'<tr{seed}><th scope="row">{_text(fact.name)}{kind}</th>{cells}</tr>')
     return (
-        '<section class="card"><h2>What differs</h2><div class="scroll" tabindex="0"><table>'
-        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></section>"
+        '<div class="scroll" tabindex="0"><table>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

@@ -43,6 +43,7 @@ class Run:
 
     `given` are the spec's parameters as they were written there; `resolved` all parameters with their defaults, where
     the run wrote them. `facts` are all other things that can change a result, JSON-ready. `inputs` are URLs by name.
+    `without_influence` names the parameters of which the run says that they do not change its result.
     `store` is what a command has to give as --store, if anything. `notes` is what could not be read.
     """
 
@@ -52,6 +53,7 @@ class Run:
     given: Mapping[str, Any]
     facts: Mapping[Fact, Any]
     resolved: Mapping[str, Any] | None = None
+    without_influence: frozenset[str] = frozenset()
     history: MetricHistory = field(default_factory=MetricHistory)
     scores: Mapping[str, PairScores] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)

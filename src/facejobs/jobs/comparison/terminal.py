@@ -1,4 +1,7 @@
-"""A comparison for the terminal: readable at 80 columns, and without control codes where it is piped."""
+"""A comparison for the terminal: readable at 40 columns, and without control codes where it is piped."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -10,19 +13,20 @@ from facejobs.jobs.comparison.changes import is_seed
 from facejobs.jobs.comparison.comparison import Comparison, Pair
 from facejobs.jobs.comparison.formatting import number, plain, signed, value_text
 from facejobs.jobs.comparison.metric_rows import Cell, MetricRow
+from facejobs.jobs.comparison.run import Fact
 from facejobs.jobs.comparison.verdict import Judgement
 
 _STYLES = {Judgement.CREDITED: "bold green", Judgement.CONFOUNDED: "bold yellow", Judgement.UNFINISHED: "bold cyan"}
-_VERSION_WIDTH = 9
 _NUMBER_WIDTH = 9
+# What a column of values needs so that they are not folded every few letters.
+_VALUE_WIDTH = 16
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print verdicts, what differs, the metrics, and what could not be read."""
     for pair in comparison.pairs:
         _print_pair(pair, console)
-    console.print(_differences(comparison) if comparison.facts else Text("Nothing that is recorded differs."))
-    console.print()
+    _print_differences(comparison, console)
     if comparison.rows:
         _print_metrics(comparison, console)
     for note in comparison.notes:
@@ -43,37 +47,86 @@ def _print_pair(pair: Pair, console: Console) -> None:
     console.print()
 
 
-def _differences(comparison: Comparison) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="What differs", title_justify="left", pad_edge=False)
+def _print_differences(comparison: Comparison, console: Console) -> None:
+    if not comparison.facts:
+        console.print(Text("Nothing that is recorded differs."))
+    versions = [run.version for run in comparison.runs]
+    for title, facts in (
+        ("What differs", comparison.influential),
+        ("Differs, without influence on the result", comparison.uninfluential),
+    ):
+        if facts and console.width < _VALUE_WIDTH * (len(versions) + 1):
+            _print_stacked(title, versions, facts, console)
+        elif facts:
+            console.print(_differences(title, versions, facts))
+    console.print()
+
+
+def _differences(title: str, versions: Sequence[str], facts: Mapping[Fact, tuple[Any, ...]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     table.add_column("", overflow="fold")
-    for run in comparison.runs:
-        table.add_column(run.version, overflow="fold")
-    for fact, values in comparison.facts.items():
-        label = Text(plain(str(fact)), style="dim" if is_seed(fact) else "")
-        table.add_row(label, *(Text(value_text(value)) for value in values))
+    for version in versions:
+        table.add_column(version, overflow="fold", min_width=len(version))
+    for fact, values in facts.items():
+        table.add_row(_label(fact), *(Text(value_text(value)) for value in values))
     return table
+
+
+def _print_stacked(
+    title: str, versions: Sequence[str], facts: Mapping[Fact, tuple[Any, ...]], console: Console
+) -> None:
+    console.print(Text(title, style="italic"))
+    for fact, values in facts.items():
+        console.print(_label(fact))
+        for version, value in zip(versions, values, strict=True):
+            console.print(Padding(Text(f"{version} {value_text(value)}"), (0, 0, 0, 2), expand=False))
+
+
+def _label(fact: Fact) -> Text:
+    return Text(plain(str(fact)), style="dim" if is_seed(fact) else "")
 
 
 def _print_metrics(comparison: Comparison, console: Console) -> None:
     first = comparison.runs[0].version
-    console.print(Text("Metrics", style="italic"))
-    heads = ("", "final", f"- {first}", "best", "at step", f"- {first}", "")
-    console.print(_line(tuple(Text(head, style="bold") for head in heads)))
-    for row in comparison.rows:
+    heads = ["", "final", f"- {first}", "best", "at step", f"- {first}", ""]
+    groups = [_lines(row, comparison) for row in comparison.rows]
+    columns = zip(heads, *(line for group in groups for line in group), strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    widths[1:-1] = [max(width, _NUMBER_WIDTH) for width in widths[1:-1]]
+    fits = sum(widths) + len(widths) - 1 <= console.width
+    console.print(Text("Metrics" if fits else f"Metrics, with differences from {first}", style="italic"))
+    if fits:
+        console.print(Text(_line(heads, widths), style="bold"))
+    for row, group in zip(comparison.rows, groups, strict=True):
         console.print(Text(plain(row.name), style="bold"))
-        for run, cell in zip(comparison.runs, row.cells, strict=True):
-            console.print(_line((f"  {run.version}", *_cells(cell), remark(row, cell))))
+        for line in group:
+            console.print(Text(_line(line, widths) if fits else _stacked(line, widths)))
 
 
-def _line(cells: tuple[str | Text, ...]) -> Table:
+def _lines(row: MetricRow, comparison: Comparison) -> list[list[str]]:
+    versions = [run.version for run in comparison.runs]
+    return [
+        [f"  {version}", *_cells(cell), remark(row, cell)] for version, cell in zip(versions, row.cells, strict=True)
+    ]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     """One line of columns as wide as in every other line, so that a metric's long name may stand between them."""
-    table = Table.grid(padding=(0, 1))
-    table.add_column(width=_VERSION_WIDTH)
-    for _ in cells[1:-1]:
-        table.add_column(width=_NUMBER_WIDTH, justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_row(*cells)
-    return table
+    version, *numbers, word = cells
+    aligned = [cell.rjust(width) for cell, width in zip(numbers, widths[1:-1], strict=True)]
+    return " ".join([version.ljust(widths[0]), *aligned, word]).rstrip()
+
+
+def _stacked(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """The same on two lines, final and best, without the step; on one line where there is no best value."""
+    version, final, final_difference, best, _, best_difference, word = cells
+    parts = [["final", final, final_difference], ["best", best, best_difference]][: 2 if best else 1]
+    parts[-1].append(word)
+    lines = []
+    for head, (label, value, difference, *words) in zip((version, ""), parts, strict=False):
+        numbers = [value.rjust(max(widths[1], widths[3])), *([difference.rjust(_NUMBER_WIDTH)] if difference else [])]
+        lines.append(" ".join([head.ljust(widths[0]), label.ljust(len("final")), *numbers, *words]).rstrip())
+    return "\n".join(lines)
 
 
 def _cells(cell: Cell) -> list[str]:
