@@ -53,7 +53,6 @@ class Run:
     given: Mapping[str, Any]
     facts: Mapping[Fact, Any]
     resolved: Mapping[str, Any] | None = None
-    without_influence: frozenset[str] = frozenset()
     history: MetricHistory = field(default_factory=MetricHistory)
     scores: Mapping[str, PairScores] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -63,6 +62,7 @@ class Run:
     created: datetime | None = None
     by: str = ""
     notes: tuple[str, ...] = ()
+    without_influence: frozenset[str] = frozenset()
 
     @property
     def finished(self) -> bool:
