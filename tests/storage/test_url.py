@@ -28,7 +28,7 @@ keys = st.lists(names, min_size=1, max_size=5).map("/".join)
         ("S3://bucket/Key", S3Location("bucket", "Key")),
         ("data/train", Path("data/train")),
         ("/data", Path("/data")),
-        ("s3:/bucket", Path("s3:/bucket")),
+        ("./s3:/bucket", Path("s3:/bucket")),
     ],
 )
 def test_a_url_or_path_names_a_place(text: str, place: S3Location | Path) -> None:
@@ -43,6 +43,8 @@ def test_a_url_or_path_names_a_place(text: str, place: S3Location | Path) -> Non
         ("file:///data", "without file://"),
         ("s3://", "no bucket name"),
         ("s3:///key", "no bucket name"),
+        ("s3:/bucket/key", "write s3://bucket/key, or ./s3:/bucket/key"),
+        ("obs:bucket", "write obs://bucket"),
         ("s3://a", "no bucket name"),
         ("s3://user:secret@host/x", "no bucket name"),
         ("s3://bucket/a/../../b", "'..' folder"),

@@ -26,6 +26,7 @@ _JSON = typer.Option(False, "--json", help="Print JSON.")
 _Answer = TypeVar("_Answer")
 _POLL_SECONDS = 1.0
 _LAST_LINES = 10
+_LONGEST_LINE = 300
 
 
 def _find(job: str, version: str | None, store: str | None) -> "tuple[VersionFolder, Backend]":
@@ -105,7 +106,7 @@ def wait(job: str = _JOB, version: str = _VERSION, store: str = _STORE, as_json:
         return
     if not as_json:
         for line in list(backend.logs(folder))[-_LAST_LINES:]:
-            typer.echo(f"  | {line}", err=True)
+            typer.echo(f"  | {line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + '…'}", err=True)
         typer.echo(f"facejobs resume {folder.job} {folder.name} goes on from its last checkpoint", err=True)
     code = status.transitions[-1].exit_code if state is not State.LOST else None
     raise typer.Exit(code or ExitCode.JOB)

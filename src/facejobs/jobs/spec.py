@@ -25,7 +25,7 @@ from facejobs.jobs.placeholders import check_placeholders, fill_command
 from facejobs.jobs.quantities import parse_duration, parse_memory
 from facejobs.jobs.secrets import holds_credentials, looks_secret
 from facejobs.storage import environment as contract
-from facejobs.storage.url import is_remote
+from facejobs.storage.url import is_remote, parse_url
 
 Scalar = bool | int | float | str
 
@@ -235,10 +235,13 @@ class JobSpec(_Model):
         return validate_spec({**self.model_dump(), **fields})
 
     def resolved(self, folder: Path) -> "JobSpec":
-        """This spec with relative paths of inputs and output taken from `folder`: it means the same anywhere."""
+        """This spec with relative paths taken from `folder`: it means the same anywhere. StorageError for a broken URL."""
 
         def resolve(url: str) -> str:
-            return url if is_remote(url) else str((folder / Path(url).expanduser()).resolve())
+            if is_remote(url):
+                return url
+            parse_url(url)  # raises for what is meant as a URL
+            return str((folder / Path(url).expanduser()).resolve())
 
         inputs = {name: resolve(url) for name, url in self.inputs.items()}
         outputs = {name: None if url is None else resolve(url) for name, url in self.outputs.items()}

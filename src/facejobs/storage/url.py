@@ -9,6 +9,8 @@ from facejobs.storage.keys import check_key
 
 SCHEMES = ("s3", "obs")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# Nobody means a folder named "s3:".
+_SLASH_MISSING = re.compile(r"(?:s3|obs):(?!//)", re.IGNORECASE)
 # Names that S3 and OBS accept today, and the older ones with capitals and underscores.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 
@@ -33,6 +35,9 @@ def parse_url(text: str) -> S3Location | Path:
     if "\0" in text:
         raise StorageError(f"{text!r} holds a NUL character: no file can be named so")
     scheme = _SCHEME.match(text)
+    if _SLASH_MISSING.match(text):
+        name, _, rest = text.partition(":")
+        raise StorageError(f"{text} is no URL: write {name}://{rest.lstrip('/')}, or ./{text} for a path")
     if scheme is None:
         return Path(text)
     if scheme[1].lower() not in SCHEMES:
