@@ -144,6 +144,19 @@ def test_plan_runs_and_writes_nothing(run: Run, place: Path, monkeypatch: pytest
     assert not (place / ".facejobs").exists()
 
 
+def test_plan_names_the_work_folder_that_the_next_submit_uses(run: Run, place: Path) -> None:
+    (place / "toy.yaml").write_text(SPEC)
+    where = ("--store", str(place / "elsewhere"))
+    assert not (place / "elsewhere").exists()
+    for version in ("V0001", "V0002"):
+        planned = answer(run, "plan", "toy.yaml", *where)
+        submitted = answer(run, "submit", "toy.yaml", *where)
+        assert (submitted["version"], submitted["url"]) == (version, planned["environment"]["FACEJOBS_VERSION_URL"])
+        assert Path(planned["folder"]).is_dir()
+        assert planned["environment"]["FACEJOBS_WORK"] == planned["folder"]
+        run("wait", "toy", version, *where)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -155,7 +168,9 @@ def test_plan_runs_and_writes_nothing(run: Run, place: Path, monkeypatch: pytest
         (("submit", "toy.yaml", "-p", "api-token=x"), ExitCode.USAGE, "looks like a secret"),
         (("submit", "toy.yaml", "-e", "AWS_SECRET_ACCESS_KEY=x"), ExitCode.USAGE, "put its name into 'secrets'"),
         (("submit", "toy.yaml", "-i", "dta=x"), ExitCode.USAGE, "no such input; there is data"),
-        (("submit", "toy.yaml", "-i", "data=absent"), ExitCode.JOB, "absent is not there"),
+        (("submit", "toy.yaml", "-i", "data=absent"), ExitCode.BAD_DATA, "absent is not there"),
+        (("submit", "toy.yaml", "-i", "data=s3:/x/y"), ExitCode.STORAGE, "write s3://x/y"),
+        (("submit", "toy.yaml", "--store", "s3:/x"), ExitCode.STORAGE, "write s3://x, or ./s3:/x"),
         (("submit", "toy.yaml", "--backend", "moon"), ExitCode.JOB, "no backend 'moon'; there is local"),
         (("submit", "toy.yaml", "--store", "ftp://x/y"), ExitCode.STORAGE, "no store for ftp"),
         (("versions", "toy"), ExitCode.JOB, "holds no job toy; it holds no job yet"),
@@ -227,6 +242,14 @@ def test_a_work_folder_that_cannot_be_made_leaves_a_version_to_resume(
     monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
     assert run("resume", "toy", "1")[0] == 0
     finish(run, "1")
+
+
+def test_wait_shows_the_beginning_of_a_long_line(run: Run, place: Path) -> None:
+    (place / "train.sh").write_text("printf '%01000d\\n' 7; exit 3\n")
+    answer(run, "submit", "toy.yaml")
+    code, _, err = run("wait", "toy", "1")
+    assert (code, "000…\n" in err) == (3, True)
+    assert max(map(len, err.splitlines())) < 320
 
 
 def test_modify_needs_a_change_and_an_ended_parent_is_not_needed(run: Run) -> None:

@@ -14,7 +14,7 @@ from job_records import a_record, a_spec
 from facejobs.jobs import version_index
 from facejobs.jobs.checkpoint_removal import find_garbage, remove_garbage
 from facejobs.jobs.deletion import check_deletable, delete_version
-from facejobs.jobs.errors import JobError, VersionDamagedError, VersionNotFoundError
+from facejobs.jobs.errors import JobError, OutputExistsError, VersionDamagedError, VersionNotFoundError
 from facejobs.jobs.export import export_version
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, record
@@ -376,7 +376,7 @@ class TestExport:
     def test_nothing_is_overwritten(self, store: VersionStore, tmp_path: Path) -> None:
         target = tmp_path / "out.tar"
         target.write_text("mine")
-        with pytest.raises(JobError, match="exists already"):
+        with pytest.raises(OutputExistsError, match="exists already"):
             export_version(claim(store), target)
         assert target.read_text() == "mine"
         with pytest.raises(JobError, match="is no folder"):

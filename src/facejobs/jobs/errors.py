@@ -12,6 +12,18 @@ class JobError(FacejobsError):
     exit_code = ExitCode.JOB
 
 
+class InputMissingError(JobError):
+    """An input of a job is not there, or is empty."""
+
+    exit_code = ExitCode.BAD_DATA
+
+
+class OutputExistsError(JobError):
+    """What would be written exists already."""
+
+    exit_code = ExitCode.OUTPUT_REFUSED
+
+
 class SpecError(JobError):
     """A job spec, or a change of one, is not valid; names file and line where there is a file."""
 

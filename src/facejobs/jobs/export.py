@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from facejobs.jobs.errors import JobError
+from facejobs.jobs.errors import JobError, OutputExistsError
 from facejobs.jobs.status import State, read_status
 from facejobs.jobs.version_record import RECORD
 from facejobs.jobs.versions import VersionFolder
@@ -28,10 +28,10 @@ def export_version(version: VersionFolder, target: Path, advance: Callable[[int,
 
     Members are plain files: the version's own in a folder JOB-V0003, and `index.json`. Of a version that runs, it is
     what was there at the moment; a COMPLETED one must be what its manifest says, but for checkpoints that `gc` removed.
-    Raises JobError if `target` exists, CorruptError naming a file that is damaged or missing, StorageError, OSError.
+    Raises OutputExistsError, CorruptError naming a file that is damaged or missing, StorageError, OSError.
     """
     if target.exists():
-        raise JobError(f"{target} exists already: name another file, or remove it")
+        raise OutputExistsError(f"{target} exists already: name another file, or remove it")
     if not target.parent.is_dir():
         raise JobError(f"{target.parent} is no folder: make it first")
     version.record  # noqa: B018  raises for a version that is not there

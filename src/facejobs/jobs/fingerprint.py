@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from facejobs.jobs.errors import JobError
+from facejobs.jobs.errors import InputMissingError, JobError
 from facejobs.jobs.fingerprint_cache import FingerprintCache
 from facejobs.jobs.record_count import count_images
 from facejobs.storage.errors import NotFoundError
@@ -89,7 +89,7 @@ def _look(url: str) -> _Content:
         if info is not None:
             return _Content(above, "file", [info])
     what = "is empty" if not is_remote(url) and Path(url).is_dir() else "is not there"
-    raise JobError(f"the input {url} {what}: correct the spec's 'inputs', or give it with -i name=URL")
+    raise InputMissingError(f"the input {url} {what}: correct the spec's 'inputs', or give it with -i name=URL")
 
 
 def _record_names(files: list[ObjectInfo]) -> tuple[str, str] | None:
