@@ -144,19 +144,6 @@ def test_plan_runs_and_writes_nothing(run: Run, place: Path, monkeypatch: pytest
     assert not (place / ".facejobs").exists()
 
 
-def test_plan_names_the_work_folder_that_the_next_submit_uses(run: Run, place: Path) -> None:
-    (place / "toy.yaml").write_text(SPEC)
-    where = ("--store", str(place / "elsewhere"))
-    assert not (place / "elsewhere").exists()
-    for version in ("V0001", "V0002"):
-        planned = answer(run, "plan", "toy.yaml", *where)
-        submitted = answer(run, "submit", "toy.yaml", *where)
-        assert (submitted["version"], submitted["url"]) == (version, planned["environment"]["FACEJOBS_VERSION_URL"])
-        assert Path(planned["folder"]).is_dir()
-        assert planned["environment"]["FACEJOBS_WORK"] == planned["folder"]
-        run("wait", "toy", version, *where)
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

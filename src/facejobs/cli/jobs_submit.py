@@ -26,14 +26,17 @@ def plan(
     parameters: list[str] = options.PARAMETERS,
     inputs: list[str] = options.INPUTS,
     environment: list[str] = options.ENVIRONMENT,
+    store: str = options.STORE,
     backend: str = options.BACKEND,
     as_json: bool = options.JSON,
 ) -> None:
-    """Print exactly what submitting a spec would run; nothing is run or written."""
+    """Print exactly what submitting a spec would run, as the next version of its job; nothing is run or written."""
     from facejobs.jobs.backends.opening import open_backend
+    from facejobs.jobs.versions import open_version_store
 
     resolved = _load(spec, parameters, inputs, environment)
-    planned = open_backend(backend).plan(resolved)
+    url = open_version_store(store).next_folder(resolved.name).url
+    planned = open_backend(backend).plan(resolved, url)
     if as_json:
         typer.echo(json.dumps({"spec": resolved.model_dump(mode="json"), **planned.as_json()}, indent=1))
     else:

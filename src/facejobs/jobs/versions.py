@@ -113,6 +113,10 @@ class VersionStore:
                 return folder
         raise JobError(f"no free number found for {job} in {self.url}")
 
+    def next_folder(self, job: str) -> VersionFolder:
+        """The folder that the next claim takes, unless another one comes first; nothing is written."""
+        return self.folder(job, self._last_taken(job) + 1)
+
     def find(self, job: str, version: str | None = None) -> VersionFolder:
         """The version that was typed: `find("J", "3")`, `("J", "V0003")`, `("J@last")` or `("J@best:METRIC")`.
 

@@ -56,7 +56,7 @@ def store_url(url: str) -> str:
 
 
 def make_plan(spec: JobSpec, url: str | None) -> Plan:
-    """The plan of a spec; without a version's `url`, of the next version in a store that is not named yet."""
+    """The plan of a spec; without a version's `url`, of a first version in a store that is not named, called STORE."""
     known = store_url(url) if url else f"STORE/jobs/{spec.name}/{version_name(1)}"
     work = work_folder(known)
     inputs = {
