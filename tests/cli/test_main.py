@@ -120,7 +120,9 @@ def test_standard_output_on_a_full_disk() -> None:
 
 
 def test_ctrl_c_ends_without_a_traceback() -> None:
-    body = "print('ready', flush=True); time.sleep(60)"
+    # Where the tests run in the background of a shell, programs are started so that they ignore Ctrl-C.
+    body = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    body += "    print('ready', flush=True); time.sleep(60)"
     with probe(body, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,15 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 PROTOCOL = "lfw-pairs:10-fold:c043e6726331:mirror-sum"
 PHONE, WIDE = (360, 800), (1600, 1000)
 SECONDS = 60
+# Chromium reads commands from descriptor 3 and writes to 4. A program of its own sees to that: forking this process,
+# which may hold gigabytes of other tests by now, can be refused. Copies above 4 survive either order.
+AS_THREE_AND_FOUR = """
+import fcntl, os, sys
+copies = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
+os.dup2(copies[0], 3)
+os.dup2(copies[1], 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -32,16 +42,11 @@ class Browser:
         to_browser, self._commands = os.pipe()
         self._events, from_browser = os.pipe()
 
-        def as_three_and_four() -> None:
-            # Chromium reads commands from descriptor 3 and writes to 4; copies above them survive either order.
-            reading, writing = os.dup(to_browser), os.dup(from_browser)
-            os.dup2(os.dup(reading), 3)
-            os.dup2(writing, 4)
-
         self._process = subprocess.Popen(
-            [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+            [sys.executable, "-IS", "-c", AS_THREE_AND_FOUR, str(to_browser), str(from_browser),
+             program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
              "--no-first-run", "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"],
-            preexec_fn=as_three_and_four, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(to_browser)
         os.close(from_browser)
