@@ -5,12 +5,14 @@
 #
 # The first arguments are paths, as the roles name them; what follows is left as it is. If one of the paths is a URL,
 # this becomes run_train.sh, which fetches the inputs, runs SCRIPT again with paths in its work folder, uploads the
-# output while it runs, and verifies it at the end. Otherwise it returns. The same command resumes what was stopped.
+# output while it runs, verifies it at the end, and removes the work folder after a success. Otherwise it returns. The
+# same command resumes what was stopped.
 run_with_remote_paths() {
     roles=$1
     script=$2
     shift 2
-    work=${FACEJOBS_WORK:-${TMPDIR:-/tmp}}/facejobs-$(id -u)-$(printf '%s\n' "$script" "$@" | cksum | tr -s ' ' -)
+    digest=$(printf '%s\n' "${S3_ENDPOINT-}" "$script" "$@" | cksum | tr -s ' ' -)
+    work=${FACEJOBS_WORK:-${TMPDIR:-/tmp}}/facejobs-$(id -u)-$digest
     inputs=''
     output=''
     remote=false
@@ -22,6 +24,10 @@ run_with_remote_paths() {
         role=${roles%% *}
         case $roles in *' '*) roles=${roles#* } ;; *) roles='' ;; esac
         case $role$path in
+        *:ins3:/[!/]* | *:inobs:/[!/]* | *:outs3:/[!/]* | *:outobs:/[!/]*)
+            echo "error: $path is no URL: write ${path%%:*}://${path#*:/}" >&2
+            exit 2
+            ;;
         *:ins3://* | *:inobs://*)
             remote=true
             name=${role%:in}
@@ -46,6 +52,6 @@ run_with_remote_paths() {
         export DLS_TRAIN_URL="$output"
     fi
     mkdir -p "$work/tmp"
-    export FACEJOBS_WORK="$work" FACEJOBS_INPUTS="{$inputs}" TMPDIR="$work/tmp"
+    export FACEJOBS_WORK="$work" FACEJOBS_INPUTS="{$inputs}" FACEJOBS_REMOVE_WORK=1 TMPDIR="$work/tmp"
     exec bash "$(dirname -- "$script")/../run_train.sh" sh "$script" "$@"
 }

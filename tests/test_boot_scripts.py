@@ -131,10 +131,17 @@ def test_local_paths_beside_remote_ones_stay_as_they_are(tmp_path: Path) -> None
     assert command == f"<sh><{script}><my data><{work}/output>"
 
 
+def test_a_url_that_lacks_a_slash_is_no_path(tmp_path: Path) -> None:
+    script = with_run_train(tmp_path / "repository")
+    result = subprocess.run(["sh", script, "data", "s3:/bucket/out"], capture_output=True, text=True, check=False)
+    assert (result.returncode, "write s3://bucket/out" in result.stderr) == (2, True)
+
+
 def test_the_same_command_finds_its_work_folder_again_and_another_one_does_not(tmp_path: Path) -> None:
     script = with_run_train(tmp_path / "repository")
     folders = [run_remote(script, "s3://bucket/data", out)[2] for out in ("one", "one", "two")]
     assert folders[0] == folders[1] != folders[2]
+    assert run_remote(script, "s3://bucket/data", "one", S3_ENDPOINT="http://other")[2] not in folders
 
 
 def test_remote_paths_from_end_to_end(tmp_path: Path) -> None:
@@ -164,9 +171,11 @@ def test_remote_paths_from_end_to_end(tmp_path: Path) -> None:
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
         assert client.get_object(Bucket="faces", Key="out/model/cele.rec")["Body"].read() == b"records"
+        assert list(tmp_path.glob("facejobs-*")) == []
         command[2] = "s3://faces/no-such-data"
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert result.returncode == 127 and "no-such-data" in result.stdout
+        assert f"is kept in {next(tmp_path.glob('facejobs-*'))};" in result.stdout
     finally:
         server.stop()
 

@@ -57,6 +57,7 @@ def test_named_inputs_come_before_the_one_without_a_name() -> None:
         ("DLS_TASK_INDEX", "one"),
         ("FACEJOBS_ATTEMPT", "0"),
         ("FACEJOBS_ATTEMPTS", "0"),
+        ("FACEJOBS_REMOVE_WORK", "yes"),
         ("FACEJOBS_TIME_LIMIT", "2h"),
         ("FACEJOBS_TIME_LIMIT", "nan"),
         ("FACEJOBS_GRACE", "-3"),

@@ -235,7 +235,7 @@ class JobSpec(_Model):
         return validate_spec({**self.model_dump(), **fields})
 
     def resolved(self, folder: Path) -> "JobSpec":
-        """This spec with relative paths taken from `folder`: it means the same anywhere. StorageError for a broken URL."""
+        """This spec with relative paths taken from `folder`, so it means the same anywhere; raises StorageError."""
 
         def resolve(url: str) -> str:
             if is_remote(url):

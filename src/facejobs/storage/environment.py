@@ -37,6 +37,7 @@ TIME_LIMIT = "FACEJOBS_TIME_LIMIT"
 GRACE = "FACEJOBS_GRACE"
 UPLOAD_EVERY = "FACEJOBS_UPLOAD_EVERY"
 PYTHON = "FACEJOBS_PYTHON"
+REMOVE_WORK = "FACEJOBS_REMOVE_WORK"
 
 # Secret in every task, whether the job names them or not.
 ALWAYS_SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -65,6 +66,7 @@ class BootEnvironment:
     time_limit: float | None
     grace: float
     upload_every: float
+    remove_work: bool
 
     @property
     def output(self) -> Path:
@@ -107,6 +109,7 @@ class BootEnvironment:
             time_limit=_seconds(environment, TIME_LIMIT, None),
             grace=_seconds(environment, GRACE, _GRACE_SECONDS) or 0.0,
             upload_every=_seconds(environment, UPLOAD_EVERY, _UPLOAD_SECONDS) or 0.0,
+            remove_work=_yes(environment, REMOVE_WORK),
         )
 
 
@@ -152,6 +155,13 @@ def _whole_number(environment: Mapping[str, str], name: str, default: int, least
     if not (text.isascii() and text.isdigit() and int(text) >= least):
         raise StorageError(f"{name} is {text!r}: it must be a whole number, {least} or more")
     return int(text)
+
+
+def _yes(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name) or "0"
+    if text not in ("0", "1"):
+        raise StorageError(f"{name} is {text!r}: it must be 1 for yes, or 0")
+    return text == "1"
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float | None) -> float | None:

@@ -152,6 +152,8 @@ class Task:
     def _command_environment(self) -> dict[str, str]:
         """The task's environment, with the work folder named and this Python's programs at the end of the path."""
         variables = {"PYTHONUNBUFFERED": "1", **self._variables, names.WORK: str(self._environment.work)}
+        # It is said of this task's work folder, not of one that the command may run.
+        variables.pop(names.REMOVE_WORK, None)
         programs = str(Path(sys.executable).parent)
         variables["PATH"] = os.pathsep.join(filter(None, [variables.get("PATH", os.defpath), programs]))
         return variables
@@ -188,14 +190,20 @@ class Task:
 
         It is sent twice, without its last line and with it, because whether it arrives decides what that line says.
         """
+        work, remove = self._environment.work, self._environment.remove_work
         outcome = _send_log(outcome, growing_log)
+        if remove and outcome.state is not State.COMPLETED:
+            log.info("what was fetched and made is kept in %s; the same command goes on with it", work)
         said = outcome
         _log_end(said)
         outcome = _send_log(outcome, growing_log)
         if outcome != said:
             _log_end(outcome)
         shutil.rmtree(self._staging, ignore_errors=True)
-        return self._state.ended(outcome)
+        code = self._state.ended(outcome)
+        if remove and code == ExitCode.OK:
+            shutil.rmtree(work, ignore_errors=True)
+        return code
 
 
 def _send_log(outcome: Outcome, growing_log: GrowingFile | None) -> Outcome:
