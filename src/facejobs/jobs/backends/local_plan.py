@@ -38,6 +38,7 @@ _NOT_INHERITED = frozenset(
         names.ATTEMPT,
         names.ATTEMPTS,
         names.TIME_LIMIT,
+        names.REMOVE_WORK,
     }
 )
 
