@@ -181,10 +181,10 @@ def test_resolved_paths_mean_the_same_anywhere(tmp_path: Path) -> None:
 
 def test_with_parameters() -> None:
     spec = validate_spec({"name": "a", "command": "b", "outputs": {"m": None}, "parameters": {"lr": 1}})
-    assert spec.with_parameters({"lr": 0.5, "seed": 2}).parameters == {"lr": 0.5, "seed": 2}
+    assert spec.changed(parameters={**spec.parameters, "lr": 0.5, "seed": 2}).parameters == {"lr": 0.5, "seed": 2}
     assert spec.parameters == {"lr": 1}
     with pytest.raises(SpecError, match="finite"):
-        spec.with_parameters({"lr": float("inf")})
+        spec.changed(parameters={**spec.parameters, "lr": float("inf")})
 
 
 @pytest.mark.parametrize("name", ["face-recognition.yaml", "quickstart.yaml"])

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from facejobs.storage import s3_multipart
 from facejobs.storage.errors import AccessError, CorruptError, NotFoundError, StorageError, UnreachableError
-from facejobs.storage.etag import MULTIPART_THRESHOLD, etag_of_file, part_size
+from facejobs.storage.etag import MULTIPART_THRESHOLD, part_size
+from facejobs.storage.local_files import digest_file
 from facejobs.storage.opening import open_store
 from facejobs.storage.s3 import S3Store
 from facejobs.storage.s3_client import connect
@@ -231,7 +232,7 @@ def test_the_etag_of_an_upload_is_known_before_it(bucket_url: str, tmp_path: Pat
     store = open_store(bucket_url)
     for size in (0, 5, 2 * MULTIPART_THRESHOLD + 1):
         (tmp_path / "file").write_bytes(os.urandom(size))
-        assert store.upload(tmp_path / "file", "key").etag == etag_of_file(tmp_path / "file")
+        assert store.upload(tmp_path / "file", "key").etag == digest_file(tmp_path / "file").etag
 
 
 def test_no_file_needs_more_parts_than_a_server_takes() -> None:
@@ -285,7 +286,7 @@ def test_parts_that_a_server_forgot_are_sent_again(
         return send(**request)
 
     monkeypatch.setattr(store._client, "upload_part", forgetful)
-    assert store.upload(tmp_path / "file", "key").etag == etag_of_file(tmp_path / "file")
+    assert store.upload(tmp_path / "file", "key").etag == digest_file(tmp_path / "file").etag
     assert len(numbers) == 4
 
 

@@ -1,10 +1,9 @@
 """Tells one data set from another without reading all of a large file."""
 
-import hashlib
+from functools import partial
 from pathlib import Path
 
-_CHUNK = 1 << 16
-_CHUNKS = 256
+from facejobs.storage.sampling import Sampled, sampled_digest
 
 
 def fingerprint(record_file: Path) -> str:
@@ -12,19 +11,15 @@ def fingerprint(record_file: Path) -> str:
 
     A file of up to 16 MiB is read whole.
     """
-    digest = hashlib.sha256()
-    size = record_file.stat().st_size
-    digest.update(str(size).encode())
-    step = max(_CHUNK, size // _CHUNKS)
-    with record_file.open("rb") as file:
-        for offset in range(0, size, step):
-            file.seek(min(offset, max(0, size - _CHUNK)))
-            digest.update(file.read(_CHUNK))
-        file.seek(max(0, size - _CHUNK))
-        digest.update(file.read(_CHUNK))
-    for companion in (record_file.with_suffix(".idx"), record_file.parent / "property"):
-        if companion.exists():
-            with companion.open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-    return digest.hexdigest()
+    companions = (record_file.with_suffix(".idx"), record_file.with_name("property"))
+    return sampled_digest(_sampled(record_file), [_sampled(path) for path in companions if path.exists()])
+
+
+def _sampled(path: Path) -> Sampled:
+    return Sampled(path.stat().st_size, partial(_read, path))
+
+
+def _read(path: Path, start: int, length: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(length)

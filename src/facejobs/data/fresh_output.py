@@ -10,8 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from facejobs.data.errors import OutputExistsError
-
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+from facejobs.storage.whole_file import NO_ROOM
 
 
 @contextmanager
@@ -98,7 +97,7 @@ def _name_as_typed(error: OSError, work: Path, target: Path) -> None:
         if path.is_relative_to(work):
             error.filename = str(target / path.relative_to(work))
             error.filename2 = None
-    elif error.errno in _NO_ROOM:
+    elif error.errno in NO_ROOM:
         error.filename = str(target)
 
 

@@ -1,14 +1,15 @@
 """What an input held when a version was submitted, told from other contents without reading all of a large file.
 
-Of face records (one `.rec` beside its `.idx`) the fingerprint is that of `facejobs.data.fingerprint`, which a training
-run writes into its params.json. Of any other folder it is over names, sizes and contents; where a folder has more than
+Of face records (one `.rec` beside its `.idx`) the fingerprint is the one that a training run writes into its
+params.json. Of any other folder it is over names, sizes and contents; where a folder has more than
 2,000 files, over the contents of 2,000 of them, spread evenly. Large files are sampled in 256 places.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -20,11 +21,10 @@ from facejobs.jobs.record_count import count_images
 from facejobs.storage.errors import NotFoundError
 from facejobs.storage.manifest import MANIFEST
 from facejobs.storage.opening import open_store
+from facejobs.storage.sampling import Sampled, sampled_digest, samples
 from facejobs.storage.store import ObjectInfo, ObjectStore
 from facejobs.storage.url import is_remote
 
-_CHUNK = 1 << 16
-_CHUNKS = 256
 _MAX_READ_FILES = 2000
 _THREADS = 16
 _IDENTITIES = re.compile(rb"\s*(\d{1,9})\s*(?:,|\n|$)")
@@ -107,7 +107,9 @@ def _fingerprint(url: str, content: _Content, advance: Advance) -> DataFingerpri
     names = _record_names(content.files) if content.kind == "records" else None
     if names is not None:
         sizes = {info.key: info.size for info in content.files}
-        digest = _records_digest(content.store, sizes, *names)
+        records, index = names
+        sampled = {name: Sampled(size, partial(content.store.read, name)) for name, size in sizes.items()}
+        digest = sampled_digest(sampled[records], [sampled[name] for name in (index, "property") if name in sampled])
         images = count_images(content.store, *names, sizes[names[1]])
         identities = _identities(content.store)
     else:
@@ -123,31 +125,6 @@ def _fingerprint(url: str, content: _Content, advance: Advance) -> DataFingerpri
     )
 
 
-def _records_digest(store: ObjectStore, sizes: dict[str, int], records: str, index: str) -> str:
-    digest = hashlib.sha256(str(sizes[records]).encode())
-    for piece in _samples(store, records, sizes[records]):
-        digest.update(piece)
-    for name in (index, "property"):
-        for start in range(0, sizes.get(name, 0), _CHUNK * _CHUNKS):
-            digest.update(store.read(name, start, _CHUNK * _CHUNKS))
-    return digest.hexdigest()
-
-
-def _samples(store: ObjectStore, key: str, size: int) -> Iterator[bytes]:
-    """A file in order: whole up to 16 MiB, else 256 chunks of 64 KiB spread evenly; then its last chunk again."""
-    last = max(0, size - _CHUNK)
-    if size <= _CHUNK * _CHUNKS:
-        whole = store.read(key)
-        starts = range(0, size, _CHUNK)
-        # The last chunk of the walk is read from `last` on, as for large files.
-        yield from (whole[min(start, last) : min(start, last) + _CHUNK] for start in starts)
-        yield whole[last:]
-        return
-    places = [*(min(start, last) for start in range(0, size, size // _CHUNKS)), last]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        yield from pool.map(lambda start: store.read(key, start, _CHUNK), places)
-
-
 def _files_digest(content: _Content, advance: Advance) -> str:
     files = content.files
     step = max(1, -(-len(files) // _MAX_READ_FILES))
@@ -160,7 +137,7 @@ def _files_digest(content: _Content, advance: Advance) -> str:
 
     def hash_of(info: ObjectInfo) -> bytes:
         one = hashlib.sha256()
-        for piece in _samples(content.store, info.key, info.size):
+        for piece in samples(Sampled(info.size, partial(content.store.read, info.key))):
             one.update(piece)
         return one.digest()
 

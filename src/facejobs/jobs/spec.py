@@ -110,7 +110,7 @@ class Resources(_Model):
 
 
 class JobSpec(_Model):
-    """One job. Raises pydantic's ValidationError; `load_spec` and `with_parameters` turn it into SpecError."""
+    """One job. Raises pydantic's ValidationError; `load_spec` and `changed` turn it into SpecError."""
 
     name: Line = Field(description="name of the job: 1 to 64 letters, digits, '_' or '-', the first no '-'")
     description: Text = Field("", description="what it is for")
@@ -223,10 +223,6 @@ class JobSpec(_Model):
     def output_url(self) -> str | None:
         """Where a second copy of `model/` goes, if anywhere."""
         return self.outputs[self.output]
-
-    def with_parameters(self, parameters: Mapping[str, Scalar]) -> "JobSpec":
-        """This spec with other or more parameters; SpecError if one cannot be."""
-        return self.changed(parameters={**self.parameters, **parameters})
 
     def changed(self, **fields: Any) -> "JobSpec":
         """This spec with other values of whole fields, validated anew; SpecError."""

@@ -6,7 +6,6 @@ Follows what S3 and its kin do: https://docs.aws.amazon.com/AmazonS3/latest/API/
 import hashlib
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 MULTIPART_THRESHOLD = 16 << 20  # bytes; larger files are sent in parts
@@ -26,16 +25,6 @@ def part_size(size: int) -> int:
 def etag_of_parts(digests: Sequence[bytes]) -> str:
     """The ETag of an object sent in parts with these MD5 digests."""
     return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
-
-
-def etag_of_file(path: Path) -> str:
-    """The ETag that `upload` gives this file on a server whose ETags are MD5s; raises OSError."""
-    with path.open("rb") as file:
-        size = path.stat().st_size
-        if size <= MULTIPART_THRESHOLD:
-            return hashlib.file_digest(file, _md5).hexdigest()
-        step = part_size(size)
-        return etag_of_parts([_md5(file.read(step)).digest() for _ in range(0, size, step)])
 
 
 def etag_in(response: dict[str, Any]) -> str:

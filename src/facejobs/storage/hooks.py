@@ -4,6 +4,7 @@ The steps and exit codes are those of docs/reference/boot-contract.md. Unlike th
 ever succeeds without having done its work.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -58,12 +59,12 @@ def _fetch(what: str, url: str, target: Path) -> None:
     """Fetch a folder, or a single object, as `target`; a path is fetched as well as a URL."""
     log.info("fetching %s from %s", what, url)
     try:
-        store = open_store(url)
-        if next(store.list(), None) is not None:
-            fetched = download_folder(store, target, progress=False)
+        with contextlib.suppress(NotFoundError):
+            fetched = download_folder(open_store(url), target, progress=False)
             size = sum(entry.size for entry in fetched.files.values())
             log.info("%s is here: files %d, bytes %d", what, len(fetched.files), size)
             return
+        # No folder: a single object, or nothing.
         folder, _, name = url.rstrip("/").rpartition("/")
         if not folder or folder.endswith("/"):
             raise NotFoundError(f"{url} is empty")
