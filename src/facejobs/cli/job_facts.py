@@ -20,7 +20,7 @@ def version_facts(folder: VersionFolder, status: Status, metrics: dict[str, Metr
     version: Facts = [
         ("description", spec.description),
         ("parent", record.parent or ""),
-        ("submitted", f"{local_time(record.created)} by {record.by}, backend {record.backend}"),
+        ("submitted", f"{local_time(record.created)} by {record.by}, backend {record.backend.name}"),
         ("folder", folder.url),
         ("command", spec.command),
     ]

@@ -7,6 +7,9 @@ VERSION = typer.Argument(None, metavar="[V]", help="Its version: 3, V0003, last 
 STORE = typer.Option(None, "--store", metavar="URL", help="Version store; default: FACEJOBS_STORE, else .facejobs.")
 JSON = typer.Option(False, "--json", help="Print JSON.")
 BACKEND = typer.Option("local", "--backend", metavar="NAME", help="Where it runs.")
+BACKEND_OPTIONS = typer.Option(
+    [], "-o", "--option", metavar="NAME=VALUE", help="Set an option of the backend; may be repeated."
+)
 TRACKING = typer.Option(
     None,
     "--tracking",

@@ -30,11 +30,11 @@ _LONGEST_LINE = 300
 
 
 def _find(job: str, version: str | None, store: str | None) -> "tuple[VersionFolder, Backend]":
-    from facejobs.jobs.backends.opening import open_backend
+    from facejobs.jobs.backends.opening import backend_of
     from facejobs.jobs.versions import open_version_store
 
     folder = open_version_store(store).find(job, version)
-    return folder, open_backend(folder.record.backend)
+    return folder, backend_of(folder.record)
 
 
 def _report(folder: "VersionFolder", backend: "Backend", as_json: bool) -> "Status":

@@ -2,8 +2,9 @@
 
 import json
 import shlex
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -28,15 +29,17 @@ def plan(
     environment: list[str] = options.ENVIRONMENT,
     store: str = options.STORE,
     backend: str = options.BACKEND,
+    backend_options: list[str] = options.BACKEND_OPTIONS,
     as_json: bool = options.JSON,
 ) -> None:
     """Print exactly what submitting a spec would run, as the next version of its job; nothing is run or written."""
     from facejobs.jobs.backends.opening import open_backend
+    from facejobs.jobs.overrides import apply_options
     from facejobs.jobs.versions import open_version_store
 
     resolved = _load(spec, parameters, inputs, environment)
     url = open_version_store(store).next_folder(resolved.name).url
-    planned = open_backend(backend).plan(resolved, url)
+    planned = open_backend(backend, apply_options(resolved, backend, backend_options)).plan(resolved, url)
     if as_json:
         typer.echo(json.dumps({"spec": resolved.model_dump(mode="json"), **planned.as_json()}, indent=1))
     else:
@@ -51,11 +54,12 @@ def submit(
     environment: list[str] = options.ENVIRONMENT,
     store: str = options.STORE,
     backend: str = options.BACKEND,
+    backend_options: list[str] = options.BACKEND_OPTIONS,
     tracking: Tracking = options.TRACKING,
     as_json: bool = options.JSON,
 ) -> None:
     """Make a numbered version of a job and start it; returns when it is started."""
-    _submit(_load(spec, parameters, inputs, environment), store, backend, None, tracking, as_json)
+    _submit(_load(spec, parameters, inputs, environment), store, backend, backend_options, None, tracking, as_json)
 
 
 @app.command("modify")
@@ -67,6 +71,7 @@ def modify(
     environment: list[str] = options.ENVIRONMENT,
     store: str = options.STORE,
     backend: str = typer.Option(None, "--backend", metavar="NAME", help="Where it runs; default: where it ran."),
+    backend_options: list[str] = options.BACKEND_OPTIONS,
     tracking: Tracking = options.TRACKING,
     as_json: bool = options.JSON,
 ) -> None:
@@ -82,7 +87,7 @@ def modify(
         )
     changed = apply_overrides(parent.record.spec, parameters, inputs, environment).resolved(Path.cwd())
     followed = tracking or parent.record.tracking
-    _submit(changed, store, backend or parent.record.backend, parent.name, followed, as_json)
+    _submit(changed, store, backend or parent.record.backend.name, backend_options, parent.name, followed, as_json)
 
 
 def _load(path: Path, parameters: list[str], inputs: list[str], environment: list[str]) -> "JobSpec":
@@ -96,17 +101,20 @@ def _submit(
     spec: "JobSpec",
     store: str | None,
     backend: str,
+    backend_options: list[str],
     parent: str | None,
     tracking: Tracking | None,
     as_json: bool,
 ) -> None:
     from facejobs.cli.jobs_progress import counting
     from facejobs.jobs.backends.opening import open_backend
+    from facejobs.jobs.overrides import apply_options
     from facejobs.jobs.submission import submit as submit_spec
     from facejobs.jobs.versions import open_version_store
 
     with counting("reading the inputs") as advance:
-        version = submit_spec(spec, open_version_store(store), open_backend(backend), parent, advance, tracking)
+        opened = open_backend(backend, apply_options(spec, backend, backend_options))
+        version = submit_spec(spec, open_version_store(store), opened, parent, advance, tracking)
     if as_json:
         facts = {"job": version.job, "version": version.name, "parent": parent, "url": version.url, "backend": backend}
         typer.echo(json.dumps(facts))
@@ -126,14 +134,17 @@ def _print_plan(spec: "JobSpec", plan: "Plan") -> None:
     typer.echo("\ncommand")
     typer.echo("  " + " \\\n    ".join(_command_lines(plan.command)))
     print_facts("environment", sorted(plan.environment.items()))
+    if plan.request is not None:
+        typer.echo(f"\nsent to {plan.backend}")
+        typer.echo(textwrap.indent(_request_text(plan.request), "  "))
     inputs = []
     for name, url in spec.inputs.items():
         if is_remote(url):
-            inputs.append((name, f"{url} is fetched to {plan.folder / 'inputs' / name}"))
+            inputs.append((name, f"{url} is fetched to {plan.folder}/inputs/{name}"))
         else:
             inputs.append((name, f"{url}, used where it lies" if Path(url).exists() else f"{url} IS NOT THERE"))
     print_facts("inputs", inputs)
-    output = f"{plan.folder / 'output'} is uploaded into the version's folder"
+    output = f"{plan.folder}/output is uploaded into the version's folder"
     copy = f"; model/ also goes to {spec.output_url}" if spec.output_url else ""
     print_facts("output", [(spec.output, output + copy)])
     print_facts(
@@ -144,6 +155,13 @@ def _print_plan(spec: "JobSpec", plan: "Plan") -> None:
             *(("IMPOSSIBLE", item) for item in plan.impossible),
         ],
     )
+
+
+def _request_text(request: Any) -> str:
+    """A script as it is, a body as YAML."""
+    import yaml
+
+    return request if isinstance(request, str) else yaml.safe_dump(request, sort_keys=False, width=120)
 
 
 def _command_lines(command: list[str]) -> list[str]:

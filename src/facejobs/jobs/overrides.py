@@ -4,6 +4,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from facejobs.jobs.errors import SpecError
 from facejobs.jobs.spec import JobSpec, Scalar
@@ -39,6 +40,16 @@ def apply_overrides(
         changed_inputs[name] = url
     changed_environment = {**spec.environment, **dict(_pairs(environment, "-e"))}
     return spec.changed(parameters=changed_parameters, inputs=changed_inputs, environment=changed_environment)
+
+
+def apply_options(spec: JobSpec, backend: str, options: Iterable[str] = ()) -> dict[str, Any]:
+    """What the spec says to a backend, changed by `-o name=value`; SpecError for what is no such pair."""
+    return {**spec.backends.get(backend, {}), **option_values(options)}
+
+
+def option_values(options: Iterable[str]) -> dict[str, Any]:
+    """The values of `-o name=value`, by name; SpecError for what is no such pair."""
+    return {name: parse_scalar(text) for name, text in _pairs(options, "-o")}
 
 
 def parse_scalar(text: str) -> Scalar:

@@ -3,7 +3,7 @@
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     StrictBool,
     StrictFloat,
     StrictInt,
@@ -131,6 +132,10 @@ class JobSpec(_Model):
         default_factory=list, description="names of variables whose values are taken from the submitter's environment"
     )
 
+    backends: dict[str, dict[str, JsonValue]] = Field(
+        default_factory=dict, description="NAME: what only that backend needs, such as slurm: {partition: gpu}"
+    )
+
     _parse_time_limit = field_validator("time_limit", mode="before")(_duration)
 
     @field_validator("name")
@@ -206,6 +211,14 @@ class JobSpec(_Model):
             _check_variable(name)
         return secrets
 
+    @field_validator("backends")
+    @classmethod
+    def _check_backends(cls, backends: dict[str, dict[str, JsonValue]]) -> dict[str, dict[str, JsonValue]]:
+        for name, options in backends.items():
+            if any(holds_credentials(text) for text in _texts(options)):
+                raise ValueError(_CREDENTIALS.format(name))
+        return backends
+
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         both = sorted(set(self.secrets) & self.environment.keys())
@@ -254,6 +267,18 @@ class JobSpec(_Model):
 def parameter_text(value: Scalar) -> str:
     """A parameter as a command receives it: true and false in lower case, numbers without loss."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    """Every text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _check_variable(name: str) -> None:

@@ -17,7 +17,7 @@ from facejobs.jobs.mlflow_server import MlflowServer
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, record
 from facejobs.jobs.version_index import drop_stale_index
-from facejobs.jobs.version_record import Tracking, VersionRecord, version_name
+from facejobs.jobs.version_record import BackendBlock, Tracking, VersionRecord, version_name
 from facejobs.jobs.versions import VersionFolder, VersionStore
 
 _DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
@@ -41,7 +41,8 @@ def submit(
     if tracking:
         MlflowServer()
     data = {name: fingerprint_input(url, advance) for name, url in spec.inputs.items()}
-    version = claim(spec, store, backend.name, data, parent, tracking)
+    block = BackendBlock(name=backend.name, options=backend.options.model_dump(mode="json", exclude_defaults=True))
+    version = claim(spec, store, block, data, parent, tracking)
     try:
         backend.submit(version)
     except (FacejobsError, OSError) as error:
@@ -57,7 +58,7 @@ def submit(
 def claim(
     spec: JobSpec,
     store: VersionStore,
-    backend: str,
+    backend: BackendBlock,
     data: dict[str, DataFingerprint],
     parent: str | None = None,
     tracking: Tracking | None = None,

@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 from pydantic_core import from_json
 
 from facejobs.jobs.code_facts import CodeFacts
@@ -29,6 +29,15 @@ def version_number(name: str) -> int | None:
     return number if number > 0 and version_name(number) == name else None
 
 
+class BackendBlock(BaseModel):
+    """Where a version was submitted to, with what its spec says to that backend; all that differs between backends."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+
+
 class VersionRecord(BaseModel):
     """Everything that is known about a version before it runs."""
 
@@ -41,12 +50,18 @@ class VersionRecord(BaseModel):
     parent: str | None = Field(None, description="the version it was modified from")
     created: AwareDatetime
     by: str = Field(description="user@host")
-    backend: str = "local"
+    backend: BackendBlock = BackendBlock(name="local")
     tracking: Tracking | None = Field(None, description="where parameters and metrics go when it ends")
     image_digest: str | None = Field(None, description="sha256:… of the image, where one is used and known")
     code: CodeFacts
     environment: EnvironmentFacts
     data: dict[str, DataFingerprint] = Field(default_factory=dict, description="by the name of the input")
+
+    @field_validator("backend", mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        """Records of earlier releases name the backend only."""
+        return {"name": value} if isinstance(value, str) else value
 
 
 class Tombstone(BaseModel):

@@ -11,17 +11,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from facejobs.jobs.backends.base import Plan
+from facejobs.errors import FacejobsError
+from facejobs.jobs.backends.base import BackendOptions, Plan, QueuedJob
 from facejobs.jobs.backends.local_plan import inherited, make_plan, store_url, work_folder
 from facejobs.jobs.backends.local_supervisor import Order
 from facejobs.jobs.backends.processes import kill_processes_of, processes_of
-from facejobs.jobs.backends.slots import pool_for
+from facejobs.jobs.backends.slots import pool_for, state_folder
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.liveness import effective_state, is_alive, on_this_machine, process_facts
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import ProcessFacts, State, Status, read_status, record
 from facejobs.jobs.versions import VersionFolder
 from facejobs.storage.errors import NotFoundError
+from facejobs.storage.opening import open_store
 from facejobs.storage.whole_file import whole_file, write_all
 
 _ORDER = "order.json"
@@ -30,10 +32,17 @@ _SUPERVISOR_LOG = "supervisor.log"
 _POLL_SECONDS = 0.3
 
 
+class LocalOptions(BackendOptions):
+    """The backend `local` has none."""
+
+
 class LocalBackend:
     """The backend `local`."""
 
     name = "local"
+
+    def __init__(self, options: LocalOptions | None = None) -> None:
+        self.options = options or LocalOptions()
 
     def plan(self, spec: JobSpec, folder_url: str | None = None) -> Plan:
         """What `submit` would run; JobError if GPUs cannot be counted."""
@@ -75,17 +84,17 @@ class LocalBackend:
         plan = self.plan(spec, version.url)
         if plan.impossible:
             raise JobError("this machine cannot run the job: " + "; ".join(plan.impossible))
-        environment = inherited(spec, os.environ)
-        folder = Path.cwd() if fresh else _command_folder(plan.folder)
-        with _locked(plan.folder) as lock:
-            kill_processes_of(plan.folder)
+        environment, work = inherited(spec, os.environ), Path(plan.folder)
+        folder = Path.cwd() if fresh else _command_folder(work)
+        with _locked(work) as lock:
+            kill_processes_of(work)
             if fresh:
-                _empty(plan.folder)
+                _empty(work)
             # Here and not in the supervisor, which takes a moment to start: jobs run in the order of their submits.
             ticket = pool_for(spec.resources.gpus).join()
             order = Order(
                 url=store_url(version.url),
-                work=str(plan.folder),
+                work=plan.folder,
                 folder=str(folder),
                 command=plan.command,
                 environment={name: value for name, value in plan.environment.items() if name not in spec.secrets},
@@ -95,7 +104,7 @@ class LocalBackend:
                 ticket=str(ticket.path),
                 ticket_file=ticket.file,
             )
-            with whole_file(plan.folder / _ORDER) as file:
+            with whole_file(work / _ORDER) as file:
                 write_all(file, order.to_json().encode(), 0)
             try:
                 self._launch(version, order, environment, lock)
@@ -156,6 +165,19 @@ class LocalBackend:
         with contextlib.suppress(NotFoundError):
             return version.store.read(_LOG, start)
         return b""
+
+    def list(self) -> list[QueuedJob]:
+        """The jobs of this machine whose supervisor, or task, still runs; a job of a lost store is left out."""
+        found = []
+        for path in sorted((state_folder() / "work").glob(f"*/*/*/{_ORDER}")):
+            with contextlib.suppress(FacejobsError, OSError, ValueError, TypeError):
+                url = Order.from_json(path.read_text(encoding="utf-8")).url
+                status = read_status(open_store(url))
+                state = effective_state(status, open_store(url))
+                if not state.ended and status.supervisor is not None:
+                    job, version = url.split("/")[-2:]
+                    found.append(QueuedJob(str(status.supervisor.pid), job, version, state, "running", url))
+        return found
 
     def stop(self, version: VersionFolder, kill: bool = False) -> None:
         """Ask it to save and end, or with `kill` end it now; returns when it has ended. JobError if it had before."""

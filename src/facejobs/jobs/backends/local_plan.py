@@ -1,7 +1,6 @@
 """What the local backend makes of a job spec: command, environment, and what it can and cannot do."""
 
 import hashlib
-import json
 import os
 import socket
 import sys
@@ -9,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from facejobs.jobs.backends.base import HIDDEN, Plan
+from facejobs.jobs.backends.contract import job_variables
 from facejobs.jobs.backends.slots import SLOTS, gpu_count, slot_count, state_folder
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.version_record import version_name
 from facejobs.storage import environment as names
-from facejobs.storage.url import is_remote, join_url
+from facejobs.storage.url import is_remote
 
 _RUN_TRAIN = Path(__file__).resolve().parents[4] / "run_train.sh"
 # In a directory an upload is a copy, so logs and metrics can be there sooner than over a network.
@@ -71,7 +71,7 @@ def make_plan(spec: JobSpec, url: str | None) -> Plan:
         backend="local",
         command=command,
         environment={**_contract(spec, known, work), **dict.fromkeys(spec.secrets, HIDDEN)},
-        folder=work,
+        folder=str(work),
         honoured=honoured,
         emulated=emulated,
         impossible=impossible,
@@ -84,29 +84,16 @@ def _boot_command() -> list[str]:
 
 
 def _contract(spec: JobSpec, url: str, work: Path) -> dict[str, str]:
-    job, version = url.split("/")[-2:]
     variables = {
-        **spec.environment,
-        names.JOB_ID: f"{job}-{version}",
+        **job_variables(spec, url),
         names.TASK_INDEX: "0",
         names.TASK_NUMBER: "1",
         names.TASK_HOSTS: socket.gethostname(),
-        names.TRAIN_URL: url,
-        names.LOG_URL: join_url(url, "logs"),
-        names.VERSION_URL: url,
         names.WORK: str(work),
-        names.INPUTS: json.dumps(spec.inputs),
-        names.SECRETS: ",".join(spec.secrets),
         names.PYTHON: sys.executable,
         # Where tasks keep their log: two jobs of this machine must not share one.
         "TMPDIR": str(work / "tmp"),
     }
-    if spec.inputs:
-        variables[names.DATA_URL] = spec.inputs.get("data") or next(iter(spec.inputs.values()))
-    if spec.output_url:
-        variables[names.OUTPUT_URL] = spec.output_url
-    if spec.time_limit is not None:
-        variables[names.TIME_LIMIT] = str(spec.time_limit)
     if not is_remote(url) and names.UPLOAD_EVERY not in {**os.environ, **spec.environment}:
         variables[names.UPLOAD_EVERY] = f"{_COPY_EVERY:g}"
     return variables

@@ -1,15 +1,56 @@
 """From a backend's name to the backend."""
 
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
 from facejobs.jobs.backends.base import Backend
+from facejobs.jobs.backends.options import read_options
 from facejobs.jobs.errors import JobError
+from facejobs.jobs.version_record import VersionRecord
 
-BACKENDS = ("local",)
+
+class _Entry(NamedTuple):
+    """Where a backend is: its module, its class, the class of its options; the packages it needs and their extra."""
+
+    module: str
+    backend: str
+    options: str
+    extra: str | None = None
+    packages: tuple[str, ...] = ()
 
 
-def open_backend(name: str = "local") -> Backend:
-    """The backend of a name, as `version.json` records it; JobError naming those there are."""
-    if name not in BACKENDS:
+_ENTRIES = {
+    "local": _Entry("local", "LocalBackend", "LocalOptions"),
+    "container": _Entry("container", "ContainerBackend", "ContainerOptions"),
+    "slurm": _Entry("slurm", "SlurmBackend", "SlurmOptions"),
+    "kubernetes": _Entry("kubernetes", "KubernetesBackend", "KubernetesOptions", "kubernetes", ("kubernetes",)),
+    "modelarts": _Entry("modelarts", "ModelArtsBackend", "ModelArtsOptions", "modelarts", ("huaweicloudsdkcore",)),
+}
+BACKENDS = tuple(_ENTRIES)
+
+
+def open_backend(name: str = "local", options: Mapping[str, Any] | None = None) -> Backend:
+    """The backend of a name with the options of a spec; JobError naming those there are, SpecError for an option."""
+    if name not in _ENTRIES:
         raise JobError(f"there is no backend {name!r}; there is {', '.join(BACKENDS)}")
-    from facejobs.jobs.backends.local import LocalBackend
+    missing = missing_for(name)
+    if missing:
+        raise JobError(f"the backend {name} needs {missing}")
+    entry = _ENTRIES[name]
+    module = import_module(f"facejobs.jobs.backends.{entry.module}")
+    backend: Backend = getattr(module, entry.backend)(read_options(getattr(module, entry.options), name, options or {}))
+    return backend
 
-    return LocalBackend()
+
+def missing_for(name: str) -> str | None:
+    """What must be installed before the backend can be used, with the command that does it; None if nothing."""
+    extra, packages = _ENTRIES[name].extra, _ENTRIES[name].packages
+    absent = [package for package in packages if find_spec(package) is None]
+    return f"the package {absent[0]}: pip install 'facejobs[{extra}]'" if absent else None
+
+
+def backend_of(record: VersionRecord) -> Backend:
+    """The backend that a version was submitted to, with the options it was submitted with."""
+    return open_backend(record.backend.name, record.backend.options)

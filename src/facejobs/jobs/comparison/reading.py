@@ -155,7 +155,8 @@ def _machine(record: VersionRecord) -> dict[Fact, Any]:
         Fact(Aspect.MACHINE, "host"): environment.host,
         Fact(Aspect.MACHINE, "platform"): environment.platform,
         Fact(Aspect.MACHINE, "cpu count"): environment.cpus,
-        Fact(Aspect.MACHINE, "backend"): record.backend,
+        Fact(Aspect.MACHINE, "backend"): record.backend.name,
+        **{Fact(Aspect.MACHINE, f"backend option {name}"): value for name, value in record.backend.options.items()},
         **{Fact(Aspect.MACHINE, f"resource {name}"): value for name, value in resources.items()},
     }
 
