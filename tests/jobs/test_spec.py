@@ -253,3 +253,22 @@ def test_any_bytes_are_a_spec_or_a_spec_error(tmp_path_factory: pytest.TempPathF
     path.write_bytes(content)
     with pytest.raises(SpecError):
         load_spec(path)
+
+
+def test_a_misspelt_backend_names_the_right_one() -> None:
+    with pytest.raises(SpecError, match="'slrum' is no backend: did you mean slurm?"):
+        validate_spec(
+            {"name": "x", "command": "true", "outputs": {"model": None}, "backends": {"slrum": {"partition": "gpu"}}}
+        )
+
+
+def test_credentials_in_backend_options_are_refused() -> None:
+    with pytest.raises(SpecError, match="holds credentials"):
+        validate_spec(
+            {
+                "name": "x",
+                "command": "true",
+                "outputs": {"model": None},
+                "backends": {"container": {"extra": ["--env=x", "s3://key:secret@host/x"]}},
+            }
+        )

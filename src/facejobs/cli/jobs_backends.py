@@ -14,7 +14,8 @@ app = typer.Typer(rich_markup_mode=None)
 def backends(as_json: bool = options.JSON) -> None:
     """List the places that run jobs, and what is missing here to use each."""
     from facejobs.cli.tables import print_table
-    from facejobs.jobs.backends.opening import BACKENDS, missing_for
+    from facejobs.jobs.backends.opening import missing_for
+    from facejobs.jobs.spec import BACKENDS
 
     rows = [(name, missing_for(name) or "installed") for name in BACKENDS]
     if as_json:

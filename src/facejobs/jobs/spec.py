@@ -1,5 +1,6 @@
 """A job spec: which command runs with which inputs, parameters and resources (docs/reference/job-spec.md)."""
 
+import difflib
 import math
 import re
 import shlex
@@ -30,6 +31,7 @@ from facejobs.storage.url import is_remote, parse_url
 
 Scalar = bool | int | float | str
 
+BACKENDS = ("local", "container", "slurm", "kubernetes", "modelarts")
 JOB_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _ENTRY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -215,6 +217,12 @@ class JobSpec(_Model):
     @classmethod
     def _check_backends(cls, backends: dict[str, dict[str, JsonValue]]) -> dict[str, dict[str, JsonValue]]:
         for name, options in backends.items():
+            if name not in BACKENDS:
+                near = difflib.get_close_matches(name.lower(), BACKENDS, n=1)
+                raise ValueError(
+                    f"{name!r} is no backend: "
+                    + (f"did you mean {near[0]}?" if near else f"there is {', '.join(BACKENDS)}")
+                )
             if any(holds_credentials(text) for text in _texts(options)):
                 raise ValueError(_CREDENTIALS.format(name))
         return backends

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from facejobs.jobs.backends.base import Backend
 from facejobs.jobs.backends.options import read_options
 from facejobs.jobs.errors import JobError
+from facejobs.jobs.spec import BACKENDS
 from facejobs.jobs.version_record import VersionRecord
 
 
@@ -28,12 +29,11 @@ _ENTRIES = {
     "kubernetes": _Entry("kubernetes", "KubernetesBackend", "KubernetesOptions", "kubernetes", ("kubernetes",)),
     "modelarts": _Entry("modelarts", "ModelArtsBackend", "ModelArtsOptions", "modelarts", ("huaweicloudsdkcore",)),
 }
-BACKENDS = tuple(_ENTRIES)
 
 
 def open_backend(name: str = "local", options: Mapping[str, Any] | None = None) -> Backend:
     """The backend of a name with the options of a spec; JobError naming those there are, SpecError for an option."""
-    if name not in _ENTRIES:
+    if name not in BACKENDS:
         raise JobError(f"there is no backend {name!r}; there is {', '.join(BACKENDS)}")
     missing = missing_for(name)
     if missing:

@@ -1,0 +1,60 @@
+import importlib.util
+
+import pytest
+
+from facejobs.jobs.backends import opening
+from facejobs.jobs.backends.base import BackendOptions
+from facejobs.jobs.backends.local import LocalBackend
+from facejobs.jobs.backends.opening import missing_for, open_backend
+from facejobs.jobs.backends.options import read_options
+from facejobs.jobs.errors import JobError, SpecError
+from facejobs.jobs.spec import BACKENDS
+
+
+class _Options(BackendOptions):
+    partition: str | None = None
+    signal_seconds: int = 60
+
+
+def test_local_backend_is_the_default() -> None:
+    assert isinstance(open_backend(), LocalBackend)
+
+
+def test_every_name_of_the_spec_has_an_entry() -> None:
+    assert set(BACKENDS) == set(opening._ENTRIES)
+
+
+def test_unknown_backend_names_those_there_are() -> None:
+    with pytest.raises(JobError, match="no backend 'moon'; there is local, container"):
+        open_backend("moon")
+
+
+def test_a_backend_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(opening, "find_spec", lambda name: None if name == "kubernetes" else find(name))
+    assert missing_for("kubernetes") == "the package kubernetes: pip install 'facejobs[kubernetes]'"
+    with pytest.raises(JobError, match=r"needs the package kubernetes: pip install 'facejobs\[kubernetes\]'"):
+        open_backend("kubernetes")
+
+
+def test_options_are_read() -> None:
+    assert read_options(_Options, "slurm", {"partition": "gpu"}) == _Options(partition="gpu")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"partitoin": "gpu"}, "unknown key 'partitoin' in backends.slurm: did you mean partition?"),
+        ({"x": 1}, "unknown key 'x' in backends.slurm: the keys are partition, signal_seconds"),
+        ({"signal_seconds": "soon"}, "backends.slurm.signal_seconds: input should be a valid integer"),
+    ],
+)
+def test_a_wrong_option_is_named(values: dict[str, object], said: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_options(_Options, "slurm", values)
+    assert said in str(caught.value)
+
+
+def test_an_option_of_a_backend_without_any() -> None:
+    with pytest.raises(SpecError, match="the backend local has no options"):
+        open_backend("local", {"partition": "gpu"})
