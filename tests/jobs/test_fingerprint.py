@@ -3,6 +3,7 @@
 import os
 import secrets
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +92,34 @@ def test_it_is_the_fingerprint_of_the_training_run(tmp_path: Path, payload: int)
     assert fingerprint_input(str(tmp_path / "data")).sha256 == expected
 
 
+@pytest.mark.parametrize("linked", ["files", "folder", "subfolders"])
+def test_links_that_lead_out_are_fingerprinted_as_what_they_lead_to(tmp_path: Path, linked: str) -> None:
+    disk, data = tmp_path / "disk", tmp_path / "data"
+    write_records(disk, 24, 3, payload=70_000)
+    (disk / "verification").mkdir()
+    (disk / "verification" / "lfw.bin").write_bytes(b"pairs")
+    if linked == "folder":
+        data.symlink_to(disk)
+    else:
+        data.mkdir()
+        for path in disk.iterdir():
+            if path.is_dir() and linked == "files":
+                (data / path.name).mkdir()
+                (data / path.name / "lfw.bin").symlink_to(path / "lfw.bin")
+            else:
+                (data / path.name).symlink_to(path)
+    found = fingerprint_input(str(data))
+    subprocess.run(["cp", "-rL", data, tmp_path / "copy"], check=True)
+    copied = fingerprint_input(str(tmp_path / "copy"))
+    assert found.model_dump(exclude={"url"}) == copied.model_dump(exclude={"url"})
+    assert (found.kind, found.files, found.images) == ("records", 4, 24)
+    assert found.sha256 == training_fingerprint(data / "cele.rec")
+    single = fingerprint_input(str(data / "property"))
+    assert single.sha256 == fingerprint_input(str(tmp_path / "copy" / "property")).sha256
+    (disk / "property").write_bytes(b"4,112,112\n")
+    assert fingerprint_input(str(data)).sha256 != found.sha256
+
+
 def settle(folder: Path) -> None:
     """Date every file back, as of data that were written some time ago."""
     for number, path in enumerate(sorted(folder.rglob("*"))):
@@ -119,7 +148,7 @@ def test_a_folder_and_any_change_of_it(tmp_path: Path) -> None:
     seen.add(fingerprint_input(str(folder)).sha256)
     assert len(seen) == 4
     copy = tmp_path / "copy"
-    os.system(f"cp -r {folder} {copy}")
+    subprocess.run(["cp", "-r", folder, copy], check=True)
     assert fingerprint_input(str(copy)).sha256 in seen
 
 

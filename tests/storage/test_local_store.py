@@ -37,6 +37,36 @@ def test_links_that_lead_out_are_neither_listed_nor_followed(tmp_path: Path) -> 
     assert names_in(tmp_path / "outside") == ["secret"]
 
 
+def test_links_are_followed_for_a_reader_who_asks_for_it(tmp_path: Path) -> None:
+    (tmp_path / "outside" / "deep").mkdir(parents=True)
+    (tmp_path / "outside" / "deep" / "file").write_bytes(b"file")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "folder").symlink_to(tmp_path / "outside")
+    (root / "again").symlink_to(tmp_path / "outside" / "deep")
+    (root / "file").symlink_to(tmp_path / "outside" / "deep" / "file")
+    (root / "dangling").symlink_to(tmp_path / "nowhere")
+    (root / "itself").symlink_to(root / "itself")
+    store = LocalStore(root, follow_links=True)
+    assert [info.key for info in store.list()] == ["again/file", "file", "folder/deep/file"]
+    assert [info.key for info in store.below("folder").list()] == ["deep/file"]
+    assert [info.key for info in LocalStore(root).list()] == []
+    assert store.folders() == ["again", "folder"]
+    assert store.read("folder/deep/file") == store.read("file") == b"file"
+    assert store.stat("itself") is None and LocalStore(root).stat("itself") is None
+
+
+@pytest.mark.parametrize("place", ["root", "root/sub", "other", "."])
+def test_links_in_a_circle_end(tmp_path: Path, place: str) -> None:
+    for folder in ("root/sub", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "file").write_bytes(b"")
+    (tmp_path / "root" / "sub" / "out").symlink_to(tmp_path / "other")
+    (tmp_path / "other" / "back").symlink_to(tmp_path / place)
+    keys = [info.key for info in LocalStore(tmp_path / "root", follow_links=True).list()]
+    assert keys == ["sub/file", "sub/out/file"]
+
+
 def test_writing_over_a_link_replaces_the_link(tmp_path: Path) -> None:
     (tmp_path / "outside").write_bytes(b"keep")
     (tmp_path / "root").mkdir()

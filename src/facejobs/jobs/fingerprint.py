@@ -19,11 +19,12 @@ from facejobs.jobs.errors import InputMissingError, JobError
 from facejobs.jobs.fingerprint_cache import FingerprintCache
 from facejobs.jobs.record_count import count_images
 from facejobs.storage.errors import NotFoundError
+from facejobs.storage.local import LocalStore
 from facejobs.storage.manifest import MANIFEST
 from facejobs.storage.opening import open_store
 from facejobs.storage.sampling import Sampled, sampled_digest, samples
 from facejobs.storage.store import ObjectInfo, ObjectStore
-from facejobs.storage.url import is_remote
+from facejobs.storage.url import is_remote, parse_url
 
 _MAX_READ_FILES = 2000
 _THREADS = 16
@@ -76,7 +77,7 @@ def fingerprint_input(url: str, advance: Advance = lambda *_: None) -> DataFinge
 
 
 def _look(url: str) -> _Content:
-    store = open_store(url)
+    store = _open(url)
     if is_remote(url) or not Path(url).is_file():
         # A folder that was uploaded has a manifest, which its copy on a disk has not.
         files = [info for info in store.list() if info.key != MANIFEST]
@@ -84,12 +85,18 @@ def _look(url: str) -> _Content:
             return _Content(store, "records" if _record_names(files) else "folder", files)
     parent, _, name = url.rstrip("/").rpartition("/")
     if name and not parent.endswith(":/"):
-        above = open_store(parent or ("/" if url.startswith("/") else "."))
+        above = _open(parent or ("/" if url.startswith("/") else "."))
         info = above.stat(name)
         if info is not None:
             return _Content(above, "file", [info])
     what = "is empty" if not is_remote(url) and Path(url).is_dir() else "is not there"
     raise InputMissingError(f"the input {url} {what}: correct the spec's 'inputs', or give it with -i name=URL")
+
+
+def _open(url: str) -> ObjectStore:
+    """The store of an input; a job reads a local one where it lies, so what its links lead to belongs to it."""
+    place = parse_url(url)
+    return LocalStore(place, follow_links=True) if isinstance(place, Path) else open_store(url)
 
 
 def _record_names(files: list[ObjectInfo]) -> tuple[str, str] | None:

@@ -20,17 +20,21 @@ _CHUNK = 4 << 20  # bytes
 
 
 class LocalStore(ObjectStore):
-    """Files below `root`, which the first write makes. Links that lead out of it are neither listed nor followed."""
+    """Files below `root`, which the first write makes. Links that lead out of it are neither listed nor followed.
 
-    def __init__(self, root: Path) -> None:
+    With `follow_links` every link is taken for what it leads to, as programs do that read the folder where it lies.
+    """
+
+    def __init__(self, root: Path, follow_links: bool = False) -> None:
         self._root = Path(os.path.abspath(root))  # noqa: PTH100 (resolve() would follow links that the user chose)
+        self._follow_links = follow_links
         self.url = str(self._root)
 
     def list(self, prefix: str = "", recursive: bool = True) -> Iterator[ObjectInfo]:
         """Every file below the folder `prefix`; see ObjectStore."""
         folder = self._path(prefix) if prefix else self._root
         found = []
-        for parent, folders, names in os.walk(folder, onerror=_unreadable):
+        for parent, folders, names in _walk(folder, self._follow_links):
             folders[:] = [name for name in folders if recursive and not is_temporary(name)]
             found += [f"{parent}/{name}" for name in names if not is_temporary(name)]
         start = len(self.url.rstrip("/")) + 1
@@ -47,7 +51,7 @@ class LocalStore(ObjectStore):
                 return sorted(
                     entry.name
                     for entry in entries
-                    if entry.is_dir() and not is_temporary(entry.name) and self._is_inside(Path(entry.path))
+                    if Path(entry.path).is_dir() and not is_temporary(entry.name) and self._is_inside(Path(entry.path))
                 )
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -104,7 +108,7 @@ class LocalStore(ObjectStore):
 
     def below(self, prefix: str) -> Self:
         """The store of one folder; see ObjectStore."""
-        return type(self)(self._path(prefix.strip("/"))) if prefix.strip("/") else self
+        return type(self)(self._path(prefix.strip("/")), self._follow_links) if prefix.strip("/") else self
 
     def _path(self, key: str) -> Path:
         path = self._root / check_key(key.rstrip("/"), self.url)
@@ -113,6 +117,8 @@ class LocalStore(ObjectStore):
         return path
 
     def _is_inside(self, path: Path) -> bool:
+        if self._follow_links:
+            return True
         root = os.path.realpath(self._root)
         return Path(os.path.realpath(path)).is_relative_to(root)
 
@@ -125,6 +131,10 @@ class LocalStore(ObjectStore):
                     return None
                 facts = path.stat()
         except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
             return None
         if not stat.S_ISREG(facts.st_mode):
             return None
@@ -179,6 +189,19 @@ def _copy(source: int, target: Path, durable: bool, expected: ContentHash | None
             raise CorruptError(f"{target}: its source is not what it should be: {fault}")
     content = hasher.result()
     return FileDigest(size, content.sha256, None, content.blake3)
+
+
+def _walk(top: Path, follow_links: bool) -> Iterator[tuple[str, builtins.list[str], builtins.list[str]]]:
+    """As os.walk; a folder that stands in itself by way of links is not entered again, since that has no end."""
+    above: dict[str, tuple[os.stat_result, ...]] = {}
+    for parent, folders, names in os.walk(top, followlinks=follow_links, onerror=_unreadable):
+        if follow_links:
+            facts, way = Path(parent).stat(), above.pop(parent, ())
+            if any(os.path.samestat(facts, other) for other in way):
+                folders.clear()
+                continue
+            above.update((f"{parent}/{name}", (*way, facts)) for name in folders)
+        yield parent, folders, names
 
 
 def _unreadable(error: OSError) -> None:
