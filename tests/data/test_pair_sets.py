@@ -1,5 +1,7 @@
 """Training and evaluation find the same verification sets."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,26 @@ def test_nothing_found_is_said_by_evaluation_and_borne_by_training(tmp_path: Pat
     assert sets_around(tmp_path) == []
     with pytest.raises(DataError, match=r"neither pairs\.txt nor a \.bin file"):
         find_pair_sets(tmp_path)
+
+
+@pytest.mark.parametrize("unreadable", ["data", "data/verification", "verification"])
+def test_a_folder_that_may_not_be_listed_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str
+) -> None:
+    data = tmp_path / "data"
+    for place in (data, data / "verification", tmp_path / "verification"):
+        bin_file(place / "lfw.bin")
+    refuse_listing(tmp_path / unreadable, monkeypatch)
+    for find in (sets_around, find_pair_sets):
+        with pytest.raises(DataError, match=f"{tmp_path / unreadable}: permission denied"):
+            find(data)
+
+
+def refuse_listing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def listdir(path: Path) -> list[str]:
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return allowed(path)
+
+    allowed = os.listdir
+    monkeypatch.setattr(os, "listdir", listdir)

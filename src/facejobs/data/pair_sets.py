@@ -1,10 +1,11 @@
 """Where verification sets lie: the same for training and for `facejobs evaluate verification`."""
 
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
 from facejobs.data.errors import DataError
 from facejobs.data.pairs import PAIRS_NAME
+from facejobs.data.reading import reading
 
 _SUBFOLDER = "verification"
 
@@ -12,10 +13,11 @@ _SUBFOLDER = "verification"
 def find_pair_sets(path: Path) -> list[Path]:
     """Return what `load_pairs` can load at `path`: itself, or the sets in and around a folder without pairs.txt.
 
-    Raises DataError where there is nothing.
+    Raises DataError where there is nothing, or a folder may not be listed.
     """
-    if not path.is_dir() or (path / PAIRS_NAME).is_file():
-        return [path]
+    with reading(path):
+        if not path.is_dir() or (path / PAIRS_NAME).is_file():
+            return [path]
     found = sets_around(path)
     if not found:
         raise DataError(
@@ -29,7 +31,7 @@ def sets_around(folder: Path) -> list[Path]:
     """Return the verification sets of a data folder, where users of RecordIO faces keep them, each once.
 
     They are `.bin` files and folders with a `pairs.txt`, directly in `folder`, or in a folder `verification` in it or
-    beside it.
+    beside it. Raises DataError for one of these places that may not be listed.
     """
     places = (folder, folder / _SUBFOLDER, folder.resolve().parent / _SUBFOLDER)
     found: dict[Path, Path] = {}
@@ -39,6 +41,12 @@ def sets_around(folder: Path) -> list[Path]:
     return list(found.values())
 
 
-def _sets_in(place: Path) -> Iterator[Path]:
-    yield from sorted(path for path in place.glob("*.bin") if path.is_file())
-    yield from sorted(path.parent for path in place.glob(f"*/{PAIRS_NAME}"))
+def _sets_in(place: Path) -> list[Path]:
+    with reading(place):
+        if not place.is_dir():
+            return []
+        # Not glob, which passes over a folder that it may not read as if it were empty.
+        entries = sorted(place.iterdir())
+        files = [path for path in entries if path.suffix == ".bin" and path.is_file()]
+    # A subfolder of somebody else (lost+found) is none of ours.
+    return files + [path for path in entries if os.access(path / PAIRS_NAME, os.F_OK)]
