@@ -9,6 +9,7 @@ from pathlib import Path
 
 from facejobs.jobs.backends.base import HIDDEN, Plan
 from facejobs.jobs.backends.contract import job_variables
+from facejobs.jobs.backends.gpu_types import unsupported_gpu
 from facejobs.jobs.backends.slots import SLOTS, gpu_count, slot_count, state_folder
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.spec import JobSpec
@@ -121,9 +122,12 @@ def _judge(spec: JobSpec) -> tuple[list[str], list[str], list[str]]:
         honoured.append("resources.gpus: none, waits for a slot")
     else:
         impossible.append(f"resources.gpus: none, so it needs a slot, and {SLOTS} is 0: set it to 1 or more")
+    reason = unsupported_gpu(resources.gpu_type)
+    if reason:
+        impossible.append(f"resources.gpu_type: {reason}")
     for name in ("gpu_type", "cpus", "memory"):
         value = getattr(resources, name)
-        if value is not None:
+        if value is not None and not (name == "gpu_type" and reason):
             emulated.append(f"resources.{name}: {value} is recorded; this machine is as it is and nothing is limited")
     if resources.nodes > 1:
         impossible.append(f"resources.nodes: {resources.nodes}; the local backend is one machine")
