@@ -1,0 +1,1 @@
+"""The training image: building, pushing and examining it, and the digest that pins it."""
