@@ -14,6 +14,7 @@ from facejobs.data.synthetic.dataset import SyntheticCounts, write_synthetic
 sys.path.insert(0, str(Path(__file__).parent))
 from flaky_proxy import FlakyProxy
 from seaweedfs import SeaweedFS
+from slurm_cluster import SlurmCluster, why_not
 
 SMALL = SyntheticCounts(
     identities=6, images=8, verification_identities=20, verification_images=3, pairs=40, photographs=1
@@ -61,3 +62,25 @@ def flaky_proxy(seaweedfs: SeaweedFS) -> Iterator[FlakyProxy]:
     """A proxy before the S3 server, told by a test which requests to spoil."""
     with FlakyProxy(seaweedfs.endpoint) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """Two nodes of a real Slurm; the test skips, saying why, where that cannot run."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    cluster = SlurmCluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def slurm(slurm_cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> SlurmCluster:
+    """The same, with Slurm's commands told to use it."""
+    for name, value in slurm_cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    return slurm_cluster
