@@ -8,13 +8,14 @@ from facejobs.jobs.backends.local import LocalBackend
 
 NO_CODE = [
     "H100", "h100", "NVIDIA-H100-80GB-HBM3", "nvidia_h100", "nvidiaH100", "H100-SXM", "H100x8", "H200", "h20", "H800",
-    "GH200", "B200", "nvidia-b200", "GB200", "B300", "RTX 5090", "rtx5090", "geforce-rtx-5070-ti", "RTX PRO 6000 Blackwell",
-    "gpu:h100:4", "K80", "Tesla-K80", "k40m", "MI300X", "mi250", "Ascend 910B", "snt9b", "tpu-v5e", "gaudi2",
+    "GH200", "B200", "nvidia-b200", "GB200", "B300", "rtx5090", "geforce-rtx-5070-ti", "RTX 5090",
+    "RTX PRO 6000 Blackwell", "gpu:h100:4", "K80", "Tesla-K80", "k40m", "MI300X", "mi250",
+    "Ascend 910B", "snt9b", "tpu-v5e", "gaudi2",
 ]  # fmt: skip
 CODE = [
     "V100", "Tesla-V100-SXM2-32GB", "T4", "T400", "A100", "NVIDIA-A100-SXM4-80GB", "A10", "A10G", "A40", "A30", "L4",
-    "L40S", "P100", "P4", "RTX 2080 Ti", "rtx3090", "RTX 4090", "RTX 6000 Ada", "Quadro RTX 5000", "RTX A6000", "GTX 1080",
-    "nvidia-tesla-t4", "gpu.large", "1g.10gb", "h1000", "bh100x", "ecs-b2", "Vnt1",
+    "L40S", "P100", "P4", "RTX 2080 Ti", "rtx3090", "RTX 6000 Ada", "Quadro RTX 5000", "RTX A6000", "GTX 1080",
+    "nvidia-tesla-t4", "RTX 4090", "gpu.large", "1g.10gb", "h1000", "bh100x", "ecs-b2", "Vnt1",
 ]  # fmt: skip
 
 

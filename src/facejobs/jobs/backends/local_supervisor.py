@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 # How long a store may be away before the end of a job can no longer be recorded in it.
 _RECORD_SECONDS = 3600.0
 _POLL_SECONDS = 0.2
-# What a finished job needs no more: its output is in the store, proven.
 _DISPOSABLE = ("output", "inputs", "app", "tmp", ".uploading")
 
 
@@ -83,6 +82,7 @@ class Supervisor:
         Heartbeat(self._version).start()
         try:
             with self._queue() as held:
+                self.prepare()
                 for attempt in range(self._order.attempt, self._order.attempts + 1):
                     code = self._attempt(attempt, held)
                     status = self._settle(attempt, code)
@@ -128,27 +128,9 @@ class Supervisor:
     def _attempt(self, attempt: int, held: Held) -> int:
         """One run of run_train.sh; returns its exit code, negative if a signal ended it."""
         log.info("attempt %d of %d", attempt, self._order.attempts)
-        gpus = ",".join(map(str, held.numbers)) if self._order.gpus else ""
-        environment = {
-            **os.environ,
-            **self._order.environment,
-            names.ATTEMPT: str(attempt),
-            names.ATTEMPTS: str(self._order.attempts),
-            "CUDA_VISIBLE_DEVICES": gpus,
-        }
         if self._stop:
             raise QueueLeftError
-        (self._work / "tmp").mkdir(parents=True, exist_ok=True)
-        self._process = subprocess.Popen(
-            self._order.command,
-            cwd=self._order.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-            # The slot or the GPUs stay taken while the task lives, even if this process dies.
-            pass_fds=held.files,
-        )
+        self._process = self.launch(attempt, held)
         if self._stop:
             self._process.send_signal(signal.SIGTERM)
         while True:
@@ -156,21 +138,61 @@ class Supervisor:
                 code = self._process.wait(_POLL_SECONDS)
                 break
             if self._kill:
-                kill_processes_of(self._work)
-        leftover = kill_processes_of(self._work)
+                self.end_task()
+            elif self._stop:
+                self.insist_on_stop(self._process)
+        leftover = self.end_task()
         if leftover:
             log.warning("%d processes of the job were left over and were killed", leftover)
         log.info("run_train.sh ended with %d", code)
         return code
 
+    def prepare(self) -> None:
+        """What must be done once, when it is the job's turn; FacejobsError if it cannot run."""
+
+    def launch(self, attempt: int, held: Held) -> subprocess.Popen[bytes]:
+        """Start run_train.sh, in a session of its own."""
+        (self._work / "tmp").mkdir(parents=True, exist_ok=True)
+        return subprocess.Popen(
+            self._order.command,
+            cwd=self._order.folder,
+            env={
+                **os.environ,
+                **self._order.environment,
+                names.ATTEMPT: str(attempt),
+                names.ATTEMPTS: str(self._order.attempts),
+                "CUDA_VISIBLE_DEVICES": ",".join(map(str, held.numbers)) if self._order.gpus else "",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            # The slot or the GPUs stay taken while the task lives, even if this process dies.
+            pass_fds=held.files,
+        )
+
+    def insist_on_stop(self, process: subprocess.Popen[bytes]) -> None:
+        """Called while a task that was asked to stop still runs; one SIGTERM is enough for a process here."""
+
+    def end_task(self) -> int:
+        """Kill what runs of the job; returns how many processes that were."""
+        return kill_processes_of(self._work)
+
+    def how_it_ended(self, code: int) -> str:
+        """An exit code of the task in words, for a task that could not say more itself."""
+        return f"run_train.sh was ended by signal {-code}" if code < 0 else f"run_train.sh ended with exit code {code}"
+
+    def tidy(self) -> None:
+        """Remove what a finished job needs no more: its output is in the store, proven."""
+        for name in _DISPOSABLE:
+            shutil.rmtree(self._work / name, ignore_errors=True)
+
     def _settle(self, attempt: int, code: int) -> Status:
         """See that the state tells how the attempt ended, also where the task died before it could write it."""
         status = self._read_status()
-        how = f"run_train.sh was ended by signal {-code}" if code < 0 else f"run_train.sh ended with exit code {code}"
+        how = self.how_it_ended(code)
         exit_code = code if code >= 0 else 128 - code
         if status.state is State.COMPLETED:
-            for name in _DISPOSABLE:
-                shutil.rmtree(self._work / name, ignore_errors=True)
+            self.tidy()
         elif not status.state.ended and self._stop:
             status = self._record(State.STOPPED, "killed on request" if self._kill else how, exit_code)
         elif not status.state.ended and attempt >= self._order.attempts:
