@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +10,11 @@ from facejobs.errors import FacejobsError
 from facejobs.jobs.backends.base import Backend
 from facejobs.jobs.code_facts import DIFF, gather_code
 from facejobs.jobs.environment_facts import gather_environment, submitter
-from facejobs.jobs.errors import JobError
+from facejobs.jobs.errors import JobError, SpecError
 from facejobs.jobs.fingerprint import DataFingerprint, fingerprint_input
+from facejobs.jobs.image.errors import ImageError, ImageRefusedError
+from facejobs.jobs.image.reference import parse_reference
+from facejobs.jobs.image.resolve import resolve_image
 from facejobs.jobs.mlflow_server import MlflowServer
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, record
@@ -20,7 +22,8 @@ from facejobs.jobs.version_index import drop_stale_index
 from facejobs.jobs.version_record import BackendBlock, Tracking, VersionRecord, version_name
 from facejobs.jobs.versions import VersionFolder, VersionStore
 
-_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
+# Backends whose jobs run with what is installed on the machine, whatever image their spec names.
+_WITHOUT_IMAGES = frozenset({"local"})
 
 
 def submit(
@@ -33,16 +36,18 @@ def submit(
 ) -> VersionFolder:
     """Claim a version for `spec`, whose paths are absolute, and start it; returns it as soon as it is started.
 
-    Whatever can be refused is refused before a number is claimed. `advance(done, in_all)` counts files of the inputs
-    that are read for their fingerprint. With `tracking` the version is sent there when it ends. Raises JobError,
+    Whatever can be refused is refused before a number is claimed. A tag of an image is resolved to its digest, which
+    every run of the version uses. `advance(done, in_all)` counts files of the inputs that are read for their
+    fingerprint. With `tracking` the version is sent there when it ends. Raises JobError,
     StorageError.
     """
     _check(spec, backend)
     if tracking:
         MlflowServer()
+    digest, unpinned = _image_digest(spec, backend)
     data = {name: fingerprint_input(url, advance) for name, url in spec.inputs.items()}
     block = BackendBlock(name=backend.name, options=backend.options.model_dump(mode="json", exclude_defaults=True))
-    version = claim(spec, store, block, data, parent, tracking)
+    version = claim(spec, store, block, data, parent, tracking, digest, unpinned)
     try:
         backend.submit(version)
     except (FacejobsError, OSError) as error:
@@ -62,11 +67,12 @@ def claim(
     data: dict[str, DataFingerprint],
     parent: str | None = None,
     tracking: Tracking | None = None,
+    image_digest: str | None = None,
+    reason: str = "",
 ) -> VersionFolder:
-    """Claim a version and write its record, without starting it."""
+    """Claim a version and write its record, without starting it; `reason` goes with its first state."""
     code, diff = gather_code(Path.cwd())
     environment, by = gather_environment(), submitter()
-    digest = _DIGEST.search(spec.image or "")
 
     def make_record(number: int) -> VersionRecord:
         return VersionRecord(
@@ -78,7 +84,7 @@ def claim(
             by=by,
             backend=backend,
             tracking=tracking,
-            image_digest=digest[1] if digest else None,
+            image_digest=image_digest,
             code=code,
             environment=environment,
             data=data,
@@ -86,7 +92,7 @@ def claim(
 
     version = store.claim(spec.name, make_record)
     # Written at once: whoever claims and dies leaves a version that is LOST after a while, not PENDING for ever.
-    record(version.store, State.PENDING)
+    record(version.store, State.PENDING, reason)
     # An index may know a version of this number if somebody removed one by hand.
     drop_stale_index(store.job_store(spec.name), version.number)
     if diff:
@@ -101,3 +107,20 @@ def _check(spec: JobSpec, backend: Backend) -> None:
     for name in spec.secrets:
         if not os.environ.get(name):
             raise JobError(f"the job needs the secret {name}: set that variable in the environment, then submit again")
+
+
+def _image_digest(spec: JobSpec, backend: Backend) -> tuple[str | None, str]:
+    """The digest of the spec's image, or None and why it is not known.
+
+    Where no image is run, only an image that is known not to do is refused: a registry out of reach stops no job.
+    """
+    if spec.image is None:
+        return None, ""
+    try:
+        return parse_reference(resolve_image(spec.image)).digest, ""
+    except ImageRefusedError:
+        raise
+    except (ImageError, SpecError) as error:
+        if backend.name not in _WITHOUT_IMAGES:
+            raise
+        return parse_reference(spec.image).digest, f"the image was not looked up: {error}"

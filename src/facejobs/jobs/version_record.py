@@ -10,6 +10,7 @@ from facejobs.jobs.code_facts import CodeFacts
 from facejobs.jobs.environment_facts import EnvironmentFacts
 from facejobs.jobs.errors import WHAT_TO_DO, VersionDamagedError
 from facejobs.jobs.fingerprint import DataFingerprint
+from facejobs.jobs.image.reference import parse_reference
 from facejobs.jobs.spec import JobSpec
 
 RECORD = "version.json"
@@ -52,10 +53,17 @@ class VersionRecord(BaseModel):
     by: str = Field(description="user@host")
     backend: BackendBlock = BackendBlock(name="local")
     tracking: Tracking | None = Field(None, description="where parameters and metrics go when it ends")
-    image_digest: str | None = Field(None, description="sha256:… of the image, where one is used and known")
+    image_digest: str | None = Field(None, description="sha256:… of the image, where one is named and known")
     code: CodeFacts
     environment: EnvironmentFacts
     data: dict[str, DataFingerprint] = Field(default_factory=dict, description="by the name of the input")
+
+    @property
+    def pinned_image(self) -> str | None:
+        """The image that runs: `registry/repository@sha256:…`, whatever its tag means by now; None where unknown."""
+        if self.spec.image is None or self.image_digest is None:
+            return None
+        return str(parse_reference(self.spec.image).pinned(self.image_digest))
 
     @field_validator("backend", mode="before")
     @classmethod

@@ -1,7 +1,7 @@
 """Whether every shared library that MXNet needs is there: `python -m facejobs.jobs.image.library_check`.
 
-The Dockerfile runs it last, so that an image that could not import MXNet is never finished. libcuda.so.1 may be missing:
-it belongs to the NVIDIA driver, which the machine brings.
+The Dockerfile runs it last, so that an image that could not import MXNet is never finished. libcuda.so.1 may be
+missing: it belongs to the NVIDIA driver, which the machine brings.
 """
 
 import re
