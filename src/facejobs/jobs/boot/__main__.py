@@ -6,6 +6,7 @@ import sys
 from facejobs.errors import ExitCode, FacejobsError
 from facejobs.jobs.boot.task import Task
 from facejobs.storage.environment import BootEnvironment
+from facejobs.storage.task_names import with_task_names
 
 _USAGE = """\
 usage: run_train.sh COMMAND ARGUMENT...
@@ -19,7 +20,7 @@ def main(arguments: list[str]) -> int:
         print(_USAGE, file=sys.stderr)
         return ExitCode.USAGE if not arguments else ExitCode.OK
     try:
-        task = Task(arguments, BootEnvironment.read(), os.environ)
+        task = Task(arguments, BootEnvironment.read(), with_task_names(os.environ))
     except FacejobsError as error:
         print(f"error: {error}", file=sys.stderr)
         return ExitCode.DOWNLOAD_FAILED
