@@ -1,4 +1,4 @@
-"""A real Slurm of a test's own on this machine: munged, slurmctld and two slurmd, each with its own ports and folders."""
+"""A real Slurm of a test's own on this machine: munged, slurmctld and two slurmd, on ports and in folders of its own."""
 
 import contextlib
 import os
@@ -51,9 +51,11 @@ PreemptMode=REQUEUE
 ReturnToService=2
 SlurmdTimeout=8
 KillWait=5
+DefMemPerCPU=100
 MessageTimeout=10
 GresTypes=gpu
-NodeName=n1,n2 NodeHostname={host} NodeAddr=127.0.0.1 Port=[{n1}-{n2}] CPUs=4 RealMemory=2000 Gres=gpu:v100:2 State=UNKNOWN
+NodeName=DEFAULT CPUs=4 RealMemory=2000 Gres=gpu:v100:2 State=UNKNOWN
+NodeName=n1,n2 NodeHostname={host} NodeAddr=127.0.0.1 Port=[{n1}-{n2}]
 PartitionName=work Nodes=n1,n2 Default=YES MaxTime=1-0 MaxNodes=2 State=UP PriorityTier=1 GraceTime=10
 PartitionName=urgent Nodes=n1,n2 MaxTime=1-0 State=UP PriorityTier=9 PreemptMode=OFF
 PartitionName=short Nodes=n1,n2 MaxTime=10 State=UP PriorityTier=1

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from facejobs.storage import task_names
 from facejobs.storage.errors import StorageError
-from facejobs.storage.url import is_remote
+from facejobs.storage.url import is_remote, join_url
 
 JOB_ID = "DLS_JOB_ID"
-TASK_INDEX = "DLS_TASK_INDEX"
-TASK_NUMBER = "DLS_TASK_NUMBER"
-TASK_HOSTS = "DLS_TASK_HOSTS"
+TASK_INDEX = task_names.INDEX
+TASK_NUMBER = task_names.NUMBER
+TASK_HOSTS = task_names.HOSTS
 APP_URL = "DLS_APP_URL"
 DATA_URL = "DLS_DATA_URL"
 TRAIN_URL = "DLS_TRAIN_URL"
@@ -38,6 +39,10 @@ GRACE = "FACEJOBS_GRACE"
 UPLOAD_EVERY = "FACEJOBS_UPLOAD_EVERY"
 PYTHON = "FACEJOBS_PYTHON"
 REMOVE_WORK = "FACEJOBS_REMOVE_WORK"
+CONTROL = "FACEJOBS_CONTROL"
+
+# As FACEJOBS_ATTEMPT: for tasks that a cluster starts again with the environment they had.
+AUTO_ATTEMPT = "auto"
 
 # Secret in every task, whether the job names them or not.
 ALWAYS_SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -49,10 +54,15 @@ _INPUT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class BootEnvironment:
-    """What the environment says about one task. Times are in seconds; URLs may also be paths."""
+    """What the environment says about one task. Times are in seconds; URLs may also be paths.
+
+    `attempt` is None where the status of the version says which one it is; `attempts` is then how many may fail.
+    """
 
     job: str
     task: int
+    tasks: int
+    hosts: tuple[str, ...]
     work: Path
     app_url: str | None
     inputs: dict[str, str]
@@ -61,12 +71,13 @@ class BootEnvironment:
     version_url: str | None
     output_url: str | None
     secrets: tuple[str, ...]
-    attempt: int
+    attempt: int | None
     attempts: int
     time_limit: float | None
     grace: float
     upload_every: float
     remove_work: bool
+    control: Path | None
 
     @property
     def output(self) -> Path:
@@ -90,26 +101,35 @@ class BootEnvironment:
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Parse the environment; raises StorageError naming a variable that cannot be understood."""
+        environment = task_names.with_task_names(environment)
+        version_url = environment.get(VERSION_URL) or None
+        if version_url is not None:
+            # ModelArts V1 writes its own forms of these two over those that a version's task was given.
+            environment = {**environment, TRAIN_URL: version_url, LOG_URL: join_url(version_url, "logs")}
         job = environment.get(JOB_ID) or "local"
         task = _whole_number(environment, TASK_INDEX, default=0, least=0)
-        attempt = _whole_number(environment, ATTEMPT, default=1, least=1)
+        automatic = environment.get(ATTEMPT) == AUTO_ATTEMPT
+        attempt = None if automatic else _whole_number(environment, ATTEMPT, default=1, least=1)
         return cls(
             job=job,
             task=task,
+            tasks=_tasks(environment, task),
+            hosts=tuple(host.strip() for host in environment.get(TASK_HOSTS, "").split(",") if host.strip()),
             work=_work_folder(environment, job, task),
             app_url=environment.get(APP_URL) or None,
             inputs=_inputs(environment),
             train_url=environment.get(TRAIN_URL) or None,
             log_url=environment.get(LOG_URL) or None,
-            version_url=environment.get(VERSION_URL) or None,
+            version_url=version_url,
             output_url=environment.get(OUTPUT_URL) or None,
             secrets=tuple(name.strip() for name in environment.get(SECRETS, "").split(",") if name.strip()),
             attempt=attempt,
-            attempts=_whole_number(environment, ATTEMPTS, default=attempt, least=attempt),
+            attempts=_whole_number(environment, ATTEMPTS, default=attempt or 1, least=attempt or 1),
             time_limit=_seconds(environment, TIME_LIMIT, None),
             grace=_seconds(environment, GRACE, _GRACE_SECONDS) or 0.0,
             upload_every=_seconds(environment, UPLOAD_EVERY, _UPLOAD_SECONDS) or 0.0,
             remove_work=_yes(environment, REMOVE_WORK),
+            control=Path(environment[CONTROL]) if environment.get(CONTROL) else None,
         )
 
 
@@ -155,6 +175,13 @@ def _whole_number(environment: Mapping[str, str], name: str, default: int, least
     if not (text.isascii() and text.isdigit() and int(text) >= least):
         raise StorageError(f"{name} is {text!r}: it must be a whole number, {least} or more")
     return int(text)
+
+
+def _tasks(environment: Mapping[str, str], task: int) -> int:
+    tasks = _whole_number(environment, TASK_NUMBER, default=1, least=1)
+    if environment.get(TASK_NUMBER) and task >= tasks:
+        raise StorageError(f"{TASK_INDEX} is {task}, but {TASK_NUMBER} is {tasks}: tasks are numbered from 0")
+    return tasks
 
 
 def _yes(environment: Mapping[str, str], name: str) -> bool:

@@ -6,12 +6,14 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from facejobs.errors import ExitCode, FacejobsError
 from facejobs.jobs.boot.command import run_command
+from facejobs.jobs.boot.control import Control
 from facejobs.jobs.boot.heartbeat import Heartbeat
-from facejobs.jobs.boot.outcome import Outcome, VersionState, outcome_of
+from facejobs.jobs.boot.outcome import Outcome, VersionState, outcome_of, stopped
 from facejobs.jobs.boot.stop import StopRequest, StopRequestedError
 from facejobs.jobs.boot.task_log import LogHandler, SecretFilter, TaskLog
 from facejobs.jobs.boot.uploads import CheckpointUploads, GrowingFile, Repeated
@@ -40,7 +42,8 @@ class Task:
         first = environment.task == 0
         self._output_store = open_store(environment.train_url) if first and environment.train_url else None
         self._version = open_store(environment.version_url) if first and environment.version_url else None
-        self._state = VersionState(self._version, environment)
+        self._control = Control(environment.control) if first and environment.control else None
+        self._state = VersionState(self._version, environment, self._control)
         self._staging = environment.work / ".uploading"
         self._log_store, self._log_key = self._log_place()
 
@@ -111,9 +114,7 @@ class Task:
             with stop.interrupting():
                 pass
         except StopRequestedError:
-            state = State.FAILED if stop.timed_out else State.STOPPED
-            prefix = "time limit: " if stop.timed_out else ""
-            return Outcome(ExitCode.STOPPED, state, f"{prefix}{stop.reason} before the command began")
+            return stopped(ExitCode.STOPPED, stop, self._control, " before the command began")
         except (FacejobsError, OSError) as error:
             log.error("error: %s", error)
             return Outcome(ExitCode.DOWNLOAD_FAILED, State.FAILED, f"download failed: {error}")
@@ -146,14 +147,17 @@ class Task:
         log.info("the command ended with exit code %d", code)
         for item in repeated:
             item.stop()
-        outcome = outcome_of(code, stop)
+        outcome = outcome_of(code, stop, self._control)
         return outcome if checkpoints is None else self._upload(outcome, checkpoints)
 
     def _command_environment(self) -> dict[str, str]:
         """The task's environment, with the work folder named and this Python's programs at the end of the path."""
         variables = {"PYTHONUNBUFFERED": "1", **self._variables, names.WORK: str(self._environment.work)}
-        # It is said of this task's work folder, not of one that the command may run.
-        variables.pop(names.REMOVE_WORK, None)
+        # These are said to this task, not to one that the command may run.
+        for name in (names.REMOVE_WORK, names.CONTROL):
+            variables.pop(name, None)
+        if self._state.attempt is not None:
+            variables[names.ATTEMPT] = str(self._state.attempt)
         programs = str(Path(sys.executable).parent)
         variables["PATH"] = os.pathsep.join(filter(None, [variables.get("PATH", os.defpath), programs]))
         return variables
@@ -173,7 +177,7 @@ class Task:
             log.error("error: %s", error)
             if outcome.state is State.COMPLETED:
                 return Outcome(ExitCode.UPLOAD_FAILED, State.FAILED, f"upload failed: {error}")
-            return Outcome(outcome.code, outcome.state, f"{outcome.reason}; its upload failed: {error}")
+            return replace(outcome, reason=f"{outcome.reason}; its upload failed: {error}")
         return outcome
 
     def _upload_unfinished(self) -> None:
