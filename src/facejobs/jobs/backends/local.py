@@ -33,9 +33,10 @@ class LocalBackend(SupervisedBackend):
         """What `submit` would run; JobError if GPUs cannot be counted."""
         return make_plan(spec, folder_url)
 
-    def make_order(self, version: VersionFolder, plan: Plan, attempt: int, folder: str, ticket: Ticket) -> Order:
+    def make_order(self, version: VersionFolder, attempt: int, folder: str, ticket: Ticket) -> Order:
         """The plan's command and environment, without its secrets."""
         spec = version.record.spec
+        plan = self.plan(spec, version.url)
         return Order(
             url=store_url(version.url),
             work=plan.folder,

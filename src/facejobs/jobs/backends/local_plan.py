@@ -19,7 +19,7 @@ from facejobs.storage.url import is_remote
 
 _RUN_TRAIN = Path(__file__).resolve().parents[4] / "run_train.sh"
 # In a directory an upload is a copy, so logs and metrics can be there sooner than over a network.
-_COPY_EVERY = 2.0
+COPY_EVERY = 2.0
 # Variables of the contract that describe the task from which a job is submitted, not the job.
 _NOT_INHERITED = frozenset(
     {
@@ -96,7 +96,7 @@ def _contract(spec: JobSpec, url: str, work: Path) -> dict[str, str]:
         "TMPDIR": str(work / "tmp"),
     }
     if not is_remote(url) and names.UPLOAD_EVERY not in {**os.environ, **spec.environment}:
-        variables[names.UPLOAD_EVERY] = f"{_COPY_EVERY:g}"
+        variables[names.UPLOAD_EVERY] = f"{COPY_EVERY:g}"
     return variables
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Self
+from typing import Self, TypeVar
 
 from facejobs.errors import ExitCode, FacejobsError
 from facejobs.jobs.backends.processes import kill_processes_of
@@ -77,8 +77,8 @@ class Supervisor:
 
     def run(self) -> None:
         """Queue, run, try again; whatever happens, the version's state says how it ended."""
-        signal.signal(signal.SIGTERM, self._on_stop)
-        signal.signal(signal.SIGUSR1, self._on_kill)
+        signal.signal(signal.SIGTERM, self.on_stop)
+        signal.signal(signal.SIGUSR1, self.on_kill)
         Heartbeat(self._version).start()
         try:
             with self._queue() as held:
@@ -108,12 +108,14 @@ class Supervisor:
         except FacejobsError as error:
             log.error("not sent to the tracking server, `facejobs track %s %s` tries again: %s", job, version, error)
 
-    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+    def on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        """SIGTERM to this process: the task is asked to save and end."""
         self._stop = True
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
-    def _on_kill(self, _number: int, _frame: FrameType | None) -> None:
+    def on_kill(self, _number: int, _frame: FrameType | None) -> None:
+        """SIGUSR1: the task is ended now."""
         self._stop = self._kill = True
 
     def _queue(self) -> Held:
@@ -224,14 +226,17 @@ class Supervisor:
             wait = min(60.0, 2 * wait)
 
 
-def main() -> None:
+AnOrder = TypeVar("AnOrder", bound=Order)
+
+
+def run_order(order_type: type[AnOrder], supervise: Callable[[AnOrder], Supervisor]) -> None:
     """Take the order from stdin and carry it out."""
     text = sys.stdin.readline()
     if not text:
         return
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr, level=logging.INFO)
-    Supervisor(Order.from_json(text)).run()
+    supervise(order_type.from_json(text)).run()
 
 
 if __name__ == "__main__":
-    main()
+    run_order(Order, Supervisor)

@@ -45,12 +45,16 @@ class SupervisedBackend(ABC):
     def plan(self, spec: JobSpec, folder_url: str | None = None) -> Plan:
         """What `submit` would run."""
 
+    def spec_of(self, version: VersionFolder) -> JobSpec:
+        """The spec that is run."""
+        return version.record.spec
+
     @abstractmethod
     def task_folder(self, work: Path) -> Path:
         """Where the task itself works, in the work folder of its version."""
 
     @abstractmethod
-    def make_order(self, version: VersionFolder, plan: Plan, attempt: int, folder: str, ticket: Ticket) -> Order:
+    def make_order(self, version: VersionFolder, attempt: int, folder: str, ticket: Ticket) -> Order:
         """What the supervisor is told; `folder` is where the job was submitted."""
 
     @abstractmethod
@@ -98,7 +102,7 @@ class SupervisedBackend(ABC):
         return state
 
     def _start(self, version: VersionFolder, attempt: int, fresh: bool) -> None:
-        spec = version.record.spec
+        spec = self.spec_of(version)
         plan = self.plan(spec, version.url)
         if plan.impossible:
             raise JobError("this machine cannot run the job: " + "; ".join(plan.impossible))
@@ -110,7 +114,7 @@ class SupervisedBackend(ABC):
                 _empty(work)
             # Here and not in the supervisor, which takes a moment to start: jobs run in the order of their submits.
             ticket = pool_for(spec.resources.gpus).join()
-            order = self.make_order(version, plan, attempt, str(folder), ticket)
+            order = self.make_order(version, attempt, str(folder), ticket)
             with whole_file(work / ORDER) as file:
                 write_all(file, order.to_json().encode(), 0)
             try:
