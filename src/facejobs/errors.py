@@ -22,6 +22,8 @@ class ExitCode(IntEnum):
     UPLOAD_FAILED = 9
     STORAGE = 10
     JOB = 11
+    WORKER_LOST = 12
+    HANG = 13
     STOPPED = 75
     DOWNLOAD_FAILED = 127
 

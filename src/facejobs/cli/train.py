@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,15 +56,24 @@ def recognition(
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[_LogLines()])
     logging.getLogger("facejobs").setLevel(logging.INFO)
     parameters = _recognition_parameters(ctx.args, recipe)
+    from facejobs.engines.mxnet.cluster import parameter_servers
     from facejobs.engines.mxnet.runtime import load_mxnet
+    from facejobs.storage.environment import BootEnvironment
+    from facejobs.training.distributed.joining import finish, joined_group
 
-    load_mxnet(parameters.gpus)
-    from facejobs.engines.mxnet.recognition import RecognitionEngine, software
+    with joined_group(parameters, BootEnvironment.read()) as group:
+        with parameter_servers(group):
+            load_mxnet(parameters.gpus)
+            from facejobs.engines.mxnet.recognition import RecognitionEngine, software
 
-    result = train_recognition(data, output, parameters, RecognitionEngine, software())
-    if result is not None and result.stopped_by_signal:
+            make_engine = partial(RecognitionEngine, group=group)
+            result = train_recognition(data, output, parameters, make_engine, software(), group)
+        stopped = result is not None and result.stopped_by_signal
+        code = finish(group, ExitCode.STOPPED if stopped else ExitCode.OK)
+    if result is not None and stopped:
         typer.echo(f"stopped at step {result.step}, saved; run the same command again to go on", err=True)
-        raise typer.Exit(ExitCode.STOPPED)
+    if code != ExitCode.OK:
+        raise typer.Exit(code)
 
 
 def _recognition_parameters(arguments: list[str], recipe: Path | None) -> "RecognitionParameters":

@@ -102,6 +102,8 @@ class BatchSource:
     batch_size: int
     seed: int
     augmentation: Augmentation
+    slots: range
+    """Which slots of each batch are decoded here; other workers have the others."""
     stretch: int
     """Images a thread takes at once; has no influence on what a batch holds."""
 
@@ -111,8 +113,8 @@ class BatchSource:
         return len(self.records) // self.batch_size
 
     def empty_batch(self) -> Batch:
-        """Allocate the arrays of one batch."""
-        size = self.batch_size
+        """Allocate the arrays of this worker's part of a batch."""
+        size = len(self.slots)
         return Batch(
             step=-1,
             epoch=-1,
@@ -129,12 +131,18 @@ class BatchSource:
         positions = order.positions(epoch, place_in_epoch * self.batch_size, self.batch_size)
         draws = self.augmentation.draw(self.seed, step, self.batch_size)
         batch.step, batch.epoch = step, epoch
-        batch.gain[:] = draws.gain
-        batch.bias[:] = draws.bias
-        starts = range(0, self.batch_size, self.stretch)
-        stretches = [range(first, min(first + self.stretch, self.batch_size)) for first in starts]
+        here = slice(self.slots.start, self.slots.stop)
+        batch.gain[:] = draws.gain[here]
+        batch.bias[:] = draws.bias[here]
+        count = len(self.slots)
+        stretches = [range(first, min(first + self.stretch, count)) for first in range(0, count, self.stretch)]
         return PlannedBatch(
-            batch, positions.tolist(), draws.mirror.tolist(), draws.shift.tolist(), stretches, SimpleQueue()
+            batch,
+            positions[here].tolist(),
+            draws.mirror[here].tolist(),
+            draws.shift[here].tolist(),
+            stretches,
+            SimpleQueue(),
         )
 
 

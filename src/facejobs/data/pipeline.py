@@ -1,7 +1,8 @@
 """The input pipeline of recogniser training: seeded, threaded, and able to start at any batch of any epoch.
 
 Image n of batch k is decided by (seed, k) and the records alone. Hence a run that starts at step k yields, byte for
-byte, what a run that started at 0 yields from step k on, with any number of threads.
+byte, what a run that started at 0 yields from step k on, with any number of threads; and the parts of a batch that
+several workers decode are together the batch that one of them would have.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,8 +32,8 @@ class TrainingBatches:
     """Endless batches of augmented training images; a context manager that stops its threads when left.
 
     Every epoch goes through the images in an order of its own; images that fill no whole batch are left out of that
-    epoch. An unreadable image is replaced by the next readable one of its batch and noted in `skipped`. To be made in
-    the process that uses it: threads do not survive a fork.
+    epoch. An unreadable image is replaced by the next readable one of its batch, or of this worker's part of it, and
+    noted in `skipped`. To be made in the process that uses it: threads do not survive a fork.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class TrainingBatches:
         augmentation: Augmentation,
         threads: int,
         prefetch: int = 3,
+        slots: range | None = None,
     ) -> None:
         """Prepare batches of `batch_size` images of `records` (a FaceRecordFile), `prefetch` of them ahead of use.
 
+        Of several workers, each names the `slots` that are its part of every batch: it decodes and yields those only.
         `seed` is 0..2**64-1. Raises DataError if there are fewer images than a batch holds.
         """
         if batch_size < 1 or threads < 1 or prefetch < 1:
@@ -59,8 +62,11 @@ class TrainingBatches:
                 f"{records.path}: holds {len(records)} images, fewer than one batch of {batch_size}; "
                 f"choose a batch size of at most {len(records)} or add images"
             )
-        stretch = max(_SHORTEST_STRETCH, -(-batch_size // threads))
-        self._source = BatchSource(records, batch_size, seed, augmentation, stretch)
+        slots = range(batch_size) if slots is None else slots
+        if not slots or slots.step != 1 or not 0 <= slots.start < slots.stop <= batch_size:
+            raise ValueError(f"{slots} are no slots of a batch of {batch_size}")
+        stretch = max(_SHORTEST_STRETCH, -(-len(slots) // threads))
+        self._source = BatchSource(records, batch_size, seed, augmentation, slots, stretch)
         self._thread_count = threads
         self._prefetch = prefetch
         self._running: DecodingThreads | None = None

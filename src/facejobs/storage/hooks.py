@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 
 MODEL = "model"
 # What a version folder keeps for itself; an output of the same name would destroy it.
+RENDEZVOUS = "rendezvous.json"
 RESERVED_FILES = frozenset(
-    {"version.json", "code.diff", "status.json", "heartbeat.json", "outputs.json", "backend.json"}
+    {"version.json", "code.diff", "status.json", "heartbeat.json", "outputs.json", "backend.json", RENDEZVOUS}
 )
 RESERVED_FOLDERS = frozenset({"logs"})
 

@@ -37,6 +37,9 @@ class Engine(Protocol[BatchType]):
     def load_state(self, arrays: Arrays) -> None:
         """Go on from `state()`; raises CheckpointError where names or shapes differ."""
 
+    def share_state(self) -> None:
+        """Take over the first worker's state, bit for bit. Called by every worker of several, by none that is alone."""
+
 
 class BatchSource(Protocol[BatchType]):  # type: ignore[misc]
     """Batches that can start at any step exactly."""

@@ -25,3 +25,15 @@ class DivergedError(FacejobsError):
     """The loss or a gradient is no longer a usable number."""
 
     exit_code = ExitCode.DIVERGED
+
+
+class WorkerLostError(FacejobsError):
+    """A worker of a training on several nodes did not come, or is gone."""
+
+    exit_code = ExitCode.WORKER_LOST
+
+
+class HangError(FacejobsError):
+    """Training makes no progress."""
+
+    exit_code = ExitCode.HANG

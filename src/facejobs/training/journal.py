@@ -5,7 +5,27 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
+
+
+class MetricLines(Protocol):
+    """Takes named values of a step."""
+
+    def write(self, step: int, epoch: int, values: Mapping[str, float], **details: Any) -> None:
+        """One line for each named value."""
+
+    def close(self) -> None:
+        """Nothing is written afterwards."""
+
+
+class Unwritten:
+    """The journal of a worker that is not the first: all workers have the same numbers."""
+
+    def write(self, step: int, epoch: int, values: Mapping[str, float], **details: Any) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
 
 
 class Journal:

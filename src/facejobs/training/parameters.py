@@ -26,7 +26,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # A run may be resumed with other values of these: they change how fast it goes, not what it computes.
-    MAY_CHANGE_ON_RESUME: ClassVar[frozenset[str]] = frozenset({"threads", "gpus", "checkpoint_every"})
+    MAY_CHANGE_ON_RESUME: ClassVar[frozenset[str]] = frozenset({"threads", "gpus", "checkpoint_every", "hang_minutes"})
 
     batch_size: int = Field(64, ge=2, description="images a step, over all devices together")
     epochs: int = Field(32, ge=1, description="passes over the data")
@@ -55,6 +55,7 @@ class Parameters(BaseModel):
     seed: int = Field(1, ge=0, lt=2**31, description="seed of weights, order and augmentation")
     threads: int = Field(2, ge=1, le=64, description="threads that decode images")
     gpus: str = Field("", description="GPU numbers, comma-separated; none trains on the CPU")
+    hang_minutes: float = Field(30.0, gt=0, le=10_000, description="minutes without a step after which training fails")
     init: str | None = Field(None, description="file of initial weights (.npz or MXNet .params)")
 
     @field_validator("lr_steps")

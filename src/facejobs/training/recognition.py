@@ -14,7 +14,9 @@ from facejobs.data.face_records import FaceRecordFile
 from facejobs.data.fingerprint import fingerprint
 from facejobs.data.normalization import IMAGE_SIZE
 from facejobs.data.pipeline import Augmentation, Batch, TrainingBatches
+from facejobs.training.distributed.group import Alone, WorkerGroup
 from facejobs.training.engine import Engine
+from facejobs.training.errors import ParameterError
 from facejobs.training.loop import LoopResult, Metric, TrainingLoop
 from facejobs.training.progress import Progress
 from facejobs.training.publish import publish_model
@@ -44,12 +46,15 @@ def train_recognition(
     parameters: RecognitionParameters,
     make_engine: Callable[[RecognitionParameters, int], RecognitionEngine],
     software: dict[str, str],
+    group: WorkerGroup | None = None,
 ) -> LoopResult | None:
     """Train, or go on training, and publish the model into `output/model`.
 
-    Returns None if the run in `output` was complete already. Raises DataError, ParameterError, RunFolderError,
-    DivergedError, and what the engine raises.
+    Of several workers in a `group` each calls this; the first one alone reads and writes `output`. Returns None if the
+    run in `output` was complete already. Raises DataError, ParameterError, RunFolderError, DivergedError, and what the
+    engine raises.
     """
+    group = group or Alone()
     records = FaceRecordFile.open(data)
     _check_usable(records, parameters)
     facts = {
@@ -58,7 +63,10 @@ def train_recognition(
         "images": len(records),
         "identities": records.num_classes,
     }
+    if group.rank > 0:
+        return _train_share(records, facts, parameters, make_engine, group)
     with RunFolder(output, "recognition", parameters, facts) as folder:
+        group.broadcast(_agreement(parameters, facts, complete=folder.complete))
         if folder.complete:
             log.info("%s is complete: its model is in %s", output, folder.model)
             return None
@@ -71,7 +79,7 @@ def train_recognition(
             latest[:] = measure(sets, engine.embed, check_stop, progress)
             return as_metrics(latest)
 
-        with _batches(records, parameters) as batches:
+        with _batches(records, parameters, group) as batches:
             engine = make_engine(parameters, records.num_classes)
             folder.record({"facejobs": __version__, **software}, {pairs.name: pairs.protocol for pairs in sets})
             loop = TrainingLoop(
@@ -81,6 +89,7 @@ def train_recognition(
                 folder,
                 evaluate=evaluate,
                 describe=_describe,
+                group=group,
             )
             log.info("%d images of %d identities, %d steps", len(records), records.num_classes, loop.total_steps)
             result = loop.run()
@@ -96,7 +105,38 @@ def train_recognition(
         return result
 
 
-def _batches(records: FaceRecordFile, parameters: RecognitionParameters) -> TrainingBatches:
+def _agreement(parameters: RecognitionParameters, facts: dict[str, Any], complete: bool) -> dict[str, Any]:
+    """What the first worker tells the others before all begin."""
+    return {"parameters": parameters.digest(), "data": facts["fingerprint"], "complete": complete}
+
+
+def _train_share(
+    records: FaceRecordFile,
+    facts: dict[str, Any],
+    parameters: RecognitionParameters,
+    make_engine: Callable[[RecognitionParameters, int], RecognitionEngine],
+    group: WorkerGroup,
+) -> LoopResult | None:
+    """What a worker that is not the first does: its part of every batch, with the first one's state."""
+    first = group.broadcast(None)
+    if first["complete"]:
+        return None
+    if first["parameters"] != parameters.digest():
+        raise ParameterError(f"worker {group.rank} was given other parameters than the first one: give all the same")
+    if first["data"] != facts["fingerprint"]:
+        raise DataError(
+            f"{records.path}: worker {group.rank} has other data here than the first one; all need the same files"
+        )
+    with _batches(records, parameters, group) as batches:
+        # Initial weights come from the first worker, like a checkpoint: their file need not be here.
+        engine = make_engine(parameters.model_copy(update={"init": None}), records.num_classes)
+        loop = TrainingLoop(engine, batches, parameters, None, lambda *_: [], describe=_describe, group=group)
+        result = loop.run()
+        _report_skipped(batches)
+    return result
+
+
+def _batches(records: FaceRecordFile, parameters: RecognitionParameters, group: WorkerGroup) -> TrainingBatches:
     augmentation = Augmentation(
         mirror=parameters.mirror,
         shift=parameters.shift,
@@ -104,7 +144,14 @@ def _batches(records: FaceRecordFile, parameters: RecognitionParameters) -> Trai
         contrast=parameters.contrast,
         colour=parameters.colour,
     )
-    return TrainingBatches(records, parameters.batch_size, parameters.seed, augmentation, parameters.threads)
+    return TrainingBatches(
+        records,
+        parameters.batch_size,
+        parameters.seed,
+        augmentation,
+        parameters.threads,
+        slots=group.share(parameters.batch_size),
+    )
 
 
 def _check_usable(records: FaceRecordFile, parameters: RecognitionParameters) -> None:

@@ -14,10 +14,12 @@ from facejobs.data.normalization import IMAGE_SIZE, PIXEL_MEAN, PIXEL_SCALE
 from facejobs.data.pipeline import Batch
 from facejobs.engines.mxnet.device import resolve_devices
 from facejobs.engines.mxnet.embedding import build_embedding_net
+from facejobs.engines.mxnet.exchange import Exchange
 from facejobs.engines.mxnet.losses.registry import build_head, default_margin
 from facejobs.engines.mxnet.onnx_export import check_parity, export_onnx
 from facejobs.engines.mxnet.optimizer import Optimizer, reduce_gradients
 from facejobs.engines.mxnet.weights import named_parameters, read_weights
+from facejobs.training.distributed.group import WorkerGroup
 from facejobs.training.engine import StepOutcome
 from facejobs.training.errors import CheckpointError
 from facejobs.training.recognition_parameters import RecognitionParameters
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _STATIC = {"static_alloc": True, "static_shape": True}
 _EMBED_BATCH = 64
+# Far apart, so that no worker draws in one step what another draws in some other step.
+_RANK_STRIDE = 1_000_000_007
 
 
 class TrainingNet(nn.HybridBlock):
@@ -57,9 +61,16 @@ class RecognitionEngine:
     """Implements facejobs.training.engine.Engine for recognition on one or more MXNet devices."""
 
     def __init__(
-        self, parameters: RecognitionParameters, num_classes: int, devices: list[mx.Context] | None = None
+        self,
+        parameters: RecognitionParameters,
+        num_classes: int,
+        devices: list[mx.Context] | None = None,
+        group: WorkerGroup | None = None,
     ) -> None:
-        """Build net and head with weights drawn from the seed; raises DeviceError, and ParameterError for `--init`."""
+        """Build net and head with weights drawn from the seed; raises DeviceError, and ParameterError for `--init`.
+
+        In a `group` of several workers every step is joint: `step` gets each worker's part of the batch.
+        """
         self._parameters = parameters
         self._devices = devices or resolve_devices(parameters.gpus)
         mx.random.seed(parameters.seed)
@@ -77,7 +88,9 @@ class RecognitionEngine:
             self._load_initial(Path(parameters.init))
         self._trained = {n: p for n, p in self._named.items() if p.grad_req != "null"}
         self._optimizer = Optimizer(self._trained, parameters.optimizer, parameters.momentum, parameters.weight_decay)
-        self._store = self._gradient_store()
+        self._rank = 0 if group is None else group.rank
+        self._exchange = Exchange(self._named, group) if group is not None and group.size > 1 else None
+        self._store = self._gradient_store() if self._exchange is None else None
         self._scale = 1.0 / parameters.batch_size
 
     def _settle_shapes(self) -> None:
@@ -102,7 +115,7 @@ class RecognitionEngine:
 
     def step(self, batch: Batch, step: int, lr: float, progress: float) -> StepOutcome:
         """One update; see Engine.step. Dropout is drawn from (seed, step), so a resumed run draws the same."""
-        mx.random.seed((self._parameters.seed * 1_000_003 + step) % 2**31)
+        mx.random.seed((self._parameters.seed * 1_000_003 + step + self._rank * _RANK_STRIDE) % 2**31)
         margin = self._margin_at(progress)
         losses, hits = [], []
         # On every device before any forward pass: joint batch norms wait for each other inside the pass.
@@ -115,9 +128,11 @@ class RecognitionEngine:
         mx.autograd.backward(losses)
         if self._store is not None:
             reduce_gradients(self._trained, self._store)
+        loss_sum, hit_sum = (float(sum(part.sum().asscalar() for part in parts)) for parts in (losses, hits))
+        if self._exchange is not None:
+            loss_sum, hit_sum = self._exchange.join(loss_sum, hit_sum)
         norm = self._global_norm()
-        mean_loss = float(sum(loss.sum().asscalar() for loss in losses)) * self._scale
-        accuracy = float(sum(hit.sum().asscalar() for hit in hits)) * self._scale
+        mean_loss, accuracy = loss_sum * self._scale, hit_sum * self._scale
         applied = bool(np.isfinite(mean_loss) and np.isfinite(norm))
         if applied:
             clip = self._parameters.gradient_clip
@@ -181,6 +196,11 @@ class RecognitionEngine:
             parameter.set_data(mx.nd.array(arrays[name]))
         state = {n.removeprefix("optimizer/"): a for n, a in arrays.items() if n.startswith("optimizer/")}
         self._optimizer.load_state(state)
+
+    def share_state(self) -> None:
+        """Take over the first worker's state; see Engine.share_state."""
+        assert self._exchange is not None
+        self.load_state(self._exchange.broadcast(self.state()))
 
     def export(self, folder: Path) -> None:
         """Write model.onnx, proven equal to this net, and weights.npz into `folder`; raises ExportError."""
