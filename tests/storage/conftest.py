@@ -64,6 +64,12 @@ def bucket_url(s3_environment: str, plain_client: Any) -> str:
     return f"s3://{name}"
 
 
+@pytest.fixture
+def reads_by_client(s3_environment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment with a setting that only botocore knows, so that every request is botocore's."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+
 @pytest.fixture(params=["disk", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """An empty store of each kind."""

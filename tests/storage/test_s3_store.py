@@ -195,7 +195,12 @@ def test_other_bytes_on_the_way_up_are_noticed(
 
 @pytest.mark.parametrize("metadata", [{"sha256": hashlib.sha256(b"true").hexdigest()}, {"part-size": "nonsense"}])
 def test_an_object_that_is_not_what_it_says_is_not_taken(
-    bucket_url: str, plain_client: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, metadata: dict[str, str]
+    bucket_url: str,
+    reads_by_client: None,
+    plain_client: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    metadata: dict[str, str],
 ) -> None:
     store = open_store(bucket_url)
     assert isinstance(store, S3Store)
@@ -325,7 +330,9 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(
     assert (tmp_path / "good").stat().st_size == size
 
 
-def test_a_server_without_ranges_still_gives_the_range(bucket_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_ranges_still_gives_the_range(
+    bucket_url: str, reads_by_client: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_store(bucket_url)
     assert isinstance(store, S3Store)
     store.write("log", b"0123456789")

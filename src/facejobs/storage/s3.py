@@ -35,8 +35,11 @@ class S3Store(ObjectStore):
     def __init__(self, connection: Connection, url: str, place: S3Location) -> None:
         self.url = url
         self._connection = connection
-        self._client = connection.client
         self._place = place
+
+    @property
+    def _client(self) -> Any:
+        return self._connection.client
 
     def list(self, prefix: str = "", recursive: bool = True) -> Iterator[ObjectInfo]:
         """Every object in the folder `prefix`; see ObjectStore.
@@ -65,9 +68,11 @@ class S3Store(ObjectStore):
 
     def stat(self, key: str) -> ObjectInfo | None:
         """Size, ETag and time of one object; see ObjectStore."""
-        target = self._key(key)
+        place = S3Location(self._place.bucket, self._key(key))
         try:
-            head = self._call(lambda: self._client.head_object(Bucket=self._place.bucket, Key=target), key)
+            head = self._connection.directly(lambda reader: reader.head(place)) or self._call(
+                lambda: self._client.head_object(Bucket=place.bucket, Key=place.key), key
+            )
         except NotFoundError:
             self._require_bucket()
             return None
@@ -82,6 +87,10 @@ class S3Store(ObjectStore):
         target = self._key(key)
         if length == 0:
             return b""
+        place = S3Location(self._place.bucket, target)
+        data = self._connection.directly(lambda reader: reader.read(place, start, length))
+        if data is not None:
+            return data
         last = "" if length is None else str(start + length - 1)
         wanted = {} if start == 0 and length is None else {"Range": f"bytes={start}-{last}"}
 

@@ -1,19 +1,19 @@
 """One connection to an S3 server: its client, its retries and the threads that move parts of large objects."""
 
-import os
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from facejobs import __version__
 from facejobs.storage.errors import CorruptError, StorageError
+from facejobs.storage.s3_direct import DirectReader, DirectReadError
+from facejobs.storage.s3_endpoint import direct_access, endpoint_of, region_named, wants_bucket_in_host
 from facejobs.storage.s3_errors import explained, is_damage, is_passing
 
 T = TypeVar("T")
@@ -28,20 +28,51 @@ _DAMAGED_TRIES = 3
 _LONGEST_PAUSE = 5.0  # seconds
 # Without this, a client asks "may I send?" and waits for an answer, which doubles the time of a small object.
 _ASK_BEFORE_SENDING = 1 << 20  # bytes
-_CLOUD_HOST = re.compile(r"(^|\.)(amazonaws\.com(\.cn)?|myhuaweicloud\.(com|eu))$")
-_OBS_REGION = re.compile(r"^obs\.([a-z0-9-]+)\.myhuaweicloud\.")
 
 
 class Connection:
-    """A client that many threads share, the endpoint it speaks to, and how long it keeps trying."""
+    """A client that many threads share, the endpoint it speaks to, and how long it keeps trying.
 
-    def __init__(self, client: Any, patience: float | None = None) -> None:
-        self.client = client
-        self.endpoint: str = client.meta.endpoint_url
+    The client is made by `make_client` when it is first needed. Where `reader` is given, reads are tried with that
+    first, and without the client if they succeed.
+    """
+
+    def __init__(
+        self,
+        make_client: Callable[[], Any],
+        endpoint: str,
+        patience: float | None = None,
+        reader: DirectReader | None = None,
+    ) -> None:
+        self.endpoint = endpoint
         self.seen_buckets: set[str] = set()
+        self._make_client = make_client
+        self._reader = reader
         self._patience = patience
         self._answered = False
         self._slots = threading.BoundedSemaphore(PARALLEL_PARTS)
+
+    @cached_property
+    def client(self) -> Any:
+        """botocore's client."""
+        return self._make_client()
+
+    def directly(self, read: Callable[[DirectReader], T]) -> T | None:
+        """What `read` returns; None if reads are not tried so, or this one failed: `call` then finds out why."""
+        if self._reader is None:
+            return None
+        try:
+            result = read(self._reader)
+        except DirectReadError as failure:
+            if failure.silent:
+                self.read_by_client()
+            return None
+        self._answered = True
+        return result
+
+    def read_by_client(self) -> None:
+        """Try no further read without the client, after one that was slow or brought damaged bytes."""
+        self._reader = None
 
     def call(self, request: Callable[[], T], url: str) -> T:
         """What `request` returns, tried again with growing pauses while the server is away, busy or cuts the line.
@@ -101,16 +132,25 @@ def connect(url: str, patience: float | None = None) -> Connection:
     `patience` is how many seconds failing requests are repeated (default: 15 before the first answer, then 90).
     Raises StorageError for an endpoint that is no URL, and for `obs://` without one.
     """
+    endpoint = endpoint_of(url)
+    access = direct_access(endpoint)
+    if endpoint is None or access is None:
+        client = _client(url, endpoint)
+        return Connection(lambda: client, client.meta.endpoint_url, patience)
+    reader = DirectReader(access, _CONNECT_TIMEOUT, _READ_TIMEOUT)
+    return Connection(partial(_client, url, endpoint), endpoint, patience, reader)
+
+
+def _client(url: str, endpoint: str | None) -> Any:
     # boto3 would add its resources and its transfer manager, which take longer to import than a small file to fetch.
     import botocore.session
 
     with explained(url, "the configured endpoint"):
         settings = botocore.session.Session()
         settings.register_component("data_loader", _service_descriptions())
-        endpoint = _endpoint(url)
         config = _config(settings, endpoint)
         try:
-            region = _region(settings, endpoint)
+            region = region_named(endpoint, settings.get_config_variable("region"))
             client = settings.create_client("s3", endpoint_url=endpoint, region_name=region, config=config)
         except ValueError as error:
             raise StorageError(f"{url}: {error}; check S3_ENDPOINT and AWS_ENDPOINT_URL") from None
@@ -120,7 +160,7 @@ def connect(url: str, patience: float | None = None) -> Connection:
         )
     client.meta.events.register_last("before-call.s3.PutObject", _send_small_at_once)
     client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
-    return Connection(client, patience)
+    return client
 
 
 @cache
@@ -129,32 +169,6 @@ def _service_descriptions() -> Any:
     from botocore.loaders import create_loader
 
     return create_loader()
-
-
-def _endpoint(url: str) -> str | None:
-    """What the environment names as the endpoint; None leaves it to the AWS files."""
-    for name in ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-        text = os.environ.get(name, "").strip()
-        if text:
-            break
-    else:
-        return None
-    # ModelArts and OBS consoles show endpoints as bare host names.
-    endpoint = text if "://" in text else f"https://{text}"
-    try:
-        parts = urlsplit(endpoint)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise StorageError(f"{url}: {name}={text} is no endpoint; write http://HOST:PORT or https://HOST")
-    return endpoint.rstrip("/")
-
-
-def _region(settings: Any, endpoint: str | None) -> str:
-    from_host = _OBS_REGION.match(urlsplit(endpoint).hostname or "") if endpoint else None
-    named = os.environ.get("AWS_REGION") or settings.get_config_variable("region")
-    return str(named or (from_host[1] if from_host else "us-east-1"))
 
 
 def _config(settings: Any, endpoint: str | None) -> Any:
@@ -166,9 +180,7 @@ def _config(settings: Any, endpoint: str | None) -> Any:
     if endpoint:
         configured = settings.get_scoped_config().get("s3")
         style = configured.get("addressing_style") if isinstance(configured, dict) else None
-        s3["addressing_style"] = style or (
-            "virtual" if _CLOUD_HOST.search(urlsplit(endpoint).hostname or "") else "path"
-        )
+        s3["addressing_style"] = style or ("virtual" if wants_bucket_in_host(endpoint) else "path")
     return Config(
         max_pool_connections=CONNECTIONS,
         connect_timeout=_CONNECT_TIMEOUT,

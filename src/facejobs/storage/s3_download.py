@@ -12,6 +12,7 @@ from facejobs.storage.content_hash import ContentHash, ContentHasher, content_ha
 from facejobs.storage.errors import CorruptError
 from facejobs.storage.etag import MULTIPART_THRESHOLD, etag_in, etag_of_parts, md5_in, part_size
 from facejobs.storage.s3_client import Connection, settle
+from facejobs.storage.s3_direct import DirectReader
 from facejobs.storage.s3_multipart import PART_SIZE
 from facejobs.storage.store import FileDigest
 from facejobs.storage.url import S3Location
@@ -19,6 +20,8 @@ from facejobs.storage.whole_file import read_exactly, whole_file, write_all
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST_PART = 1 << 28  # bytes; larger ones would fill the memory, so they are fetched in pieces of our own size
+_SMALLEST_RANGE = 16 << 20  # bytes
+_LARGEST_RANGE = 64 << 20  # bytes; a server spends less time on the same bytes in fewer requests
 _CHUNK = 1 << 20  # bytes; small enough to stay in the processor's cache between two uses
 
 
@@ -61,19 +64,31 @@ def download_object(
 def _attempt(
     connection: Connection, place: S3Location, url: str, path: Path, expected: ContentHash | None
 ) -> FileDigest:
-    target = {"Bucket": place.bucket, "Key": place.key}
+    try:
+        return _fetched(connection, place, url, path, expected)
+    except CorruptError:
+        connection.read_by_client()
+        raise
+
+
+def _fetched(
+    connection: Connection, place: S3Location, url: str, path: Path, expected: ContentHash | None
+) -> FileDigest:
+    def directly(reader: DirectReader) -> tuple[_Promise, bytes | None]:
+        response, data = reader.get(place, MULTIPART_THRESHOLD)
+        return _Promise.of(response, expected), data
 
     def request() -> tuple[_Promise, bytes | None]:
-        response = connection.client.get_object(**target)
+        response = connection.client.get_object(Bucket=place.bucket, Key=place.key)
         promise = _Promise.of(response, expected)
         if promise.size > MULTIPART_THRESHOLD:
             response["Body"].close()
             return promise, None
         return promise, response["Body"].read()
 
-    promise, data = connection.call(request, url)
+    promise, data = connection.directly(directly) or connection.call(request, url)
     if data is None:
-        return _Ranges(connection, target, url, promise).fetch(path)
+        return _Ranges(connection, place, url, promise).fetch(path)
     hasher = content_hash(data, promise.content)
     if len(data) != promise.size:
         raise CorruptError(f"{url}: the server promised {promise.size} bytes and sent {len(data)}; try again")
@@ -110,7 +125,7 @@ class _Ranges:
     """The ranges of one large object, fetched in parallel and hashed in order as they arrive."""
 
     connection: Connection
-    target: dict[str, str]
+    place: S3Location
     url: str
     promise: _Promise
 
@@ -119,17 +134,18 @@ class _Ranges:
         hasher = ContentHasher(self.promise.content)
         fetching: list[Future[bytes]] = []
         with whole_file(path) as descriptor:
+            offsets = range(self._read_directly(descriptor, hasher), self.promise.size, self.promise.step)
             try:
                 hashed = 0
-                for offset in range(0, self.promise.size, self.promise.step):
+                for offset in offsets:
                     fetching.append(self.connection.submit_part(partial(self._range, descriptor, offset)))
                     while fetching[hashed].done():
-                        self._hash(descriptor, fetching[hashed], hashed, hasher)
+                        self._hash(descriptor, fetching[hashed], offsets[hashed], hasher)
                         hashed += 1
                         if hashed == len(fetching):
                             break
                 for index in range(hashed, len(fetching)):
-                    self._hash(descriptor, fetching[index], index, hasher)
+                    self._hash(descriptor, fetching[index], offsets[index], hasher)
             finally:
                 settle(fetching)
             if self._md5_decides:
@@ -137,12 +153,28 @@ class _Ranges:
                 _require_md5("MD5 of the MD5s of its parts", str(self.promise.md5), found, self.url)
             return _proven(self.promise, hasher, self.url)
 
+    def _read_directly(self, descriptor: int, hasher: ContentHasher) -> int:
+        """Write and hash the beginning of the object; how many bytes that is, up to all."""
+        done = 0
+        step = min(_LARGEST_RANGE, max(_SMALLEST_RANGE, self.promise.size // 16))
+
+        def read(reader: DirectReader) -> None:
+            nonlocal done
+            for piece in reader.ranges(self.place, self.promise.etag, self.promise.size, step):
+                write_all(descriptor, piece, done)
+                hasher.update(piece)
+                done += len(piece)
+
+        # Other proofs need the bytes part by part.
+        if self.promise.content is not None:
+            self.connection.directly(read)
+        return done
+
     def _length(self, offset: int) -> int:
         return min(self.promise.step, self.promise.size - offset)
 
-    def _hash(self, descriptor: int, part: Future[bytes], index: int, hasher: ContentHasher) -> None:
+    def _hash(self, descriptor: int, part: Future[bytes], offset: int, hasher: ContentHasher) -> None:
         part.result()
-        offset = index * self.promise.step
         end = offset + self._length(offset)
         for position in range(offset, end, _CHUNK):
             hasher.update(read_exactly(descriptor, min(_CHUNK, end - position), position))
@@ -154,7 +186,10 @@ class _Ranges:
         def request() -> bytes:
             md5 = hashlib.md5(usedforsecurity=False)
             response = self.connection.client.get_object(
-                Range=f"bytes={offset}-{offset + length - 1}", IfMatch=f'"{self.promise.etag}"', **self.target
+                Bucket=self.place.bucket,
+                Key=self.place.key,
+                Range=f"bytes={offset}-{offset + length - 1}",
+                IfMatch=f'"{self.promise.etag}"',
             )
             received = 0
             for data in response["Body"].iter_chunks(_CHUNK):

@@ -73,23 +73,33 @@ _LASTING_STATUS = frozenset({501, 505, 507})
 @contextmanager
 def explained(url: str, endpoint: str) -> Iterator[None]:
     """Turn what botocore raises inside into a StorageError that names `url` and says what to do."""
-    from botocore import exceptions as boto
-
     try:
         yield
-    except boto.ClientError as error:
-        raise _refused(error.response, url) from None
-    except (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteReadError) as error:
-        raise UnreachableError(unreachable(url, endpoint, error)) from None
-    except boto.ProfileNotFound as error:
-        raise AccessError(f"{url}: {error}; check AWS_PROFILE and ~/.aws/config") from None
-    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
-        raise AccessError(
+    except StorageError:
+        raise
+    except Exception as error:
+        explanation = _explanation(error, url, endpoint)
+        if explanation is None:
+            raise
+        raise explanation from None
+
+
+def _explanation(error: Exception, url: str, endpoint: str) -> StorageError | None:
+    # Imported only now: it takes longer than a read that succeeds without botocore.
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.ClientError):
+        return _refused(error.response, url)
+    if isinstance(error, boto.HTTPClientError | boto.ConnectionError | boto.IncompleteReadError):
+        return UnreachableError(unreachable(url, endpoint, error))
+    if isinstance(error, boto.ProfileNotFound):
+        return AccessError(f"{url}: {error}; check AWS_PROFILE and ~/.aws/config")
+    if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError | boto.CredentialRetrievalError):
+        return AccessError(
             f"{url}: no usable credentials ({_sentence(error)}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
             "or AWS_PROFILE"
-        ) from None
-    except boto.BotoCoreError as error:
-        raise StorageError(f"{url}: {_sentence(error)}") from None
+        )
+    return StorageError(f"{url}: {_sentence(error)}") if isinstance(error, boto.BotoCoreError) else None
 
 
 def unreachable(url: str, endpoint: str, error: Exception) -> str:

@@ -96,7 +96,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_all(descriptor: int, data: bytes, offset: int) -> None:
+def write_all(descriptor: int, data: "bytes | memoryview", offset: int) -> None:
     """Write at a position, however many calls the system takes for it."""
     view = memoryview(data)
     while view:
