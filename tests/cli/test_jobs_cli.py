@@ -15,6 +15,8 @@ import pytest
 
 from facejobs.cli.main import main
 from facejobs.errors import ExitCode
+from facejobs.jobs.backends import local
+from facejobs.jobs.backends.base import BackendOptions
 
 FACEJOBS = Path(sys.executable).with_name("facejobs")
 SPEC = """\
@@ -246,6 +248,22 @@ def test_modify_needs_a_change_and_an_ended_parent_is_not_needed(run: Run) -> No
     assert answer(run, "modify", "toy", "1", "-e", "LANG=C")["parent"] == "V0001"
     finish(run, "1")
     finish(run, "2")
+
+
+def test_modify_keeps_what_the_parent_was_told_on_the_command_line(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Options(BackendOptions):
+        queue: str = "day"
+
+    monkeypatch.setattr(local, "LocalOptions", Options)
+    answer(run, "submit", "toy.yaml", "-o", "queue=night")
+    answer(run, "modify", "toy", "1", "-p", "lr=1")
+    answer(run, "modify", "toy", "2", "-p", "lr=2", "-o", "queue=dusk")
+    told = [answer(run, "show", "toy", number)["backend"]["options"] for number in "123"]
+    assert told == [{"queue": "night"}, {"queue": "night"}, {"queue": "dusk"}]
+    for number in "123":
+        finish(run, number)
 
 
 def test_delete_asks(run: Run, place: Path) -> None:

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from job_records import a_spec
 
 from facejobs.jobs.errors import SpecError
-from facejobs.jobs.overrides import apply_overrides, parse_scalar
+from facejobs.jobs.overrides import apply_options, apply_overrides, parse_scalar
 from facejobs.jobs.quantities import parse_duration, parse_memory
 from facejobs.jobs.secrets import holds_credentials, looks_secret
 from facejobs.jobs.spec import parameter_text
+from facejobs.jobs.version_record import BackendBlock
 
 SPEC = a_spec(parameters={"lr": 0.1, "batch-size": 8, "gpus": "0", "margin_ramp": 0.5}, inputs={"data": "/d"})
 
@@ -112,3 +113,15 @@ def test_other_names(name: str) -> None:
 )  # fmt: skip
 def test_credentials_in_urls(url: str, holds: bool) -> None:
     assert holds_credentials(url) is holds
+
+
+def test_options_of_a_backend_come_from_the_spec_its_parent_and_the_command_line() -> None:
+    spec = a_spec(backends={"slurm": {"partition": "gpu", "account": "faces"}})
+    sent = BackendBlock(name="slurm", options={"partition": "night"})
+    assert apply_options(spec, "slurm") == {"partition": "gpu", "account": "faces"}
+    assert apply_options(spec, "slurm", ["partition=debug"]) == {"partition": "debug", "account": "faces"}
+    assert apply_options(spec, "slurm", ["signal_seconds=9"], sent) == {"partition": "night", "signal_seconds": 9}
+    assert apply_options(spec, "slurm", parent=BackendBlock(name="local")) == spec.backends["slurm"]
+    assert apply_options(spec, "local", parent=sent) == {}
+    with pytest.raises(SpecError, match="write it as -o name=value"):
+        apply_options(spec, "slurm", ["partition"])

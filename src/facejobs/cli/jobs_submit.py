@@ -11,7 +11,7 @@ import typer
 from facejobs.cli import job_options as options
 
 if TYPE_CHECKING:
-    from facejobs.jobs.backends.base import Plan
+    from facejobs.jobs.backends.base import Backend, Plan
     from facejobs.jobs.spec import JobSpec
 
 app = typer.Typer(rich_markup_mode=None)
@@ -59,7 +59,12 @@ def submit(
     as_json: bool = options.JSON,
 ) -> None:
     """Make a numbered version of a job and start it; returns when it is started."""
-    _submit(_load(spec, parameters, inputs, environment), store, backend, backend_options, None, tracking, as_json)
+    from facejobs.jobs.backends.opening import open_backend
+    from facejobs.jobs.overrides import apply_options
+
+    resolved = _load(spec, parameters, inputs, environment)
+    opened = open_backend(backend, apply_options(resolved, backend, backend_options))
+    _submit(resolved, store, opened, None, tracking, as_json)
 
 
 @app.command("modify")
@@ -76,8 +81,9 @@ def modify(
     as_json: bool = options.JSON,
 ) -> None:
     """Make and start a new version from an older one, changed by -p, -i and -e; the older one is its parent."""
+    from facejobs.jobs.backends.opening import open_backend
     from facejobs.jobs.errors import SpecError
-    from facejobs.jobs.overrides import apply_overrides
+    from facejobs.jobs.overrides import apply_options, apply_overrides
     from facejobs.jobs.versions import open_version_store
 
     parent = open_version_store(store).find(job, version)
@@ -86,8 +92,9 @@ def modify(
             f"nothing to change: give -p NAME=VALUE, such as facejobs modify {parent.job} {parent.name} -p seed=2"
         )
     changed = apply_overrides(parent.record.spec, parameters, inputs, environment).resolved(Path.cwd())
-    followed = tracking or parent.record.tracking
-    _submit(changed, store, backend or parent.record.backend.name, backend_options, parent.name, followed, as_json)
+    name = backend or parent.record.backend.name
+    opened = open_backend(name, apply_options(changed, name, backend_options, parent.record.backend))
+    _submit(changed, store, opened, parent.name, tracking or parent.record.tracking, as_json)
 
 
 def _load(path: Path, parameters: list[str], inputs: list[str], environment: list[str]) -> "JobSpec":
@@ -100,28 +107,24 @@ def _load(path: Path, parameters: list[str], inputs: list[str], environment: lis
 def _submit(
     spec: "JobSpec",
     store: str | None,
-    backend: str,
-    backend_options: list[str],
+    backend: "Backend",
     parent: str | None,
     tracking: Tracking | None,
     as_json: bool,
 ) -> None:
     from facejobs.cli.jobs_progress import counting
-    from facejobs.jobs.backends.opening import open_backend
-    from facejobs.jobs.overrides import apply_options
     from facejobs.jobs.submission import submit as submit_spec
     from facejobs.jobs.versions import open_version_store
 
     with counting("reading the inputs") as advance:
-        opened = open_backend(backend, apply_options(spec, backend, backend_options))
-        version = submit_spec(spec, open_version_store(store), opened, parent, advance, tracking)
+        version = submit_spec(spec, open_version_store(store), backend, parent, advance, tracking)
     if as_json:
-        facts = {"job": version.job, "version": version.name, "parent": parent, "url": version.url, "backend": backend}
-        typer.echo(json.dumps(facts))
+        facts = {"job": version.job, "version": version.name, "parent": parent, "url": version.url}
+        typer.echo(json.dumps({**facts, "backend": backend.name}))
         return
     named = f"{version.job} {version.name}" + (f" --store {shlex.quote(store)}" if store else "")
     came_from = f", modified from {parent}," if parent else ""
-    typer.echo(f"{version.job} {version.name}{came_from} is submitted to the backend {backend}: {version.url}")
+    typer.echo(f"{version.job} {version.name}{came_from} is submitted to the backend {backend.name}: {version.url}")
     typer.echo(f"  facejobs wait {named}      shows its progress until it ends")
     typer.echo(f"  facejobs logs {named} -f   follows its log")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from facejobs.jobs.errors import SpecError
 from facejobs.jobs.spec import JobSpec, Scalar
+from facejobs.jobs.version_record import BackendBlock
 
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
 _DECIMAL = re.compile(r"-?((0|[1-9]\d*)(\.\d*|(?=[eE]))|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -42,9 +43,15 @@ def apply_overrides(
     return spec.changed(parameters=changed_parameters, inputs=changed_inputs, environment=changed_environment)
 
 
-def apply_options(spec: JobSpec, backend: str, options: Iterable[str] = ()) -> dict[str, Any]:
-    """What the spec says to a backend, changed by `-o name=value`; SpecError for what is no such pair."""
-    return {**spec.backends.get(backend, {}), **option_values(options)}
+def apply_options(
+    spec: JobSpec, backend: str, options: Iterable[str] = (), parent: BackendBlock | None = None
+) -> dict[str, Any]:
+    """What is said to a backend: what the `parent` was sent with there, else what the spec says; changed by `-o`.
+
+    Raises SpecError for what is no `name=value`.
+    """
+    said = parent.options if parent and parent.name == backend else spec.backends.get(backend, {})
+    return {**said, **option_values(options)}
 
 
 def option_values(options: Iterable[str]) -> dict[str, Any]:

@@ -35,7 +35,19 @@ def read_spec(path: Path) -> JobSpec:
     document = read_yaml(path)
     if not isinstance(document.value, dict):
         raise SpecError(f"{document.where()}: expected a mapping with name, command and outputs")
-    return validate_spec(document.value, document)
+    spec = validate_spec(document.value, document)
+    _check_backends(spec, document)
+    return spec
+
+
+def _check_backends(spec: JobSpec, document: YamlDocument) -> None:
+    """Of all backends that the spec speaks to, not only of the one it is sent to now."""
+    if not spec.backends:
+        return
+    from facejobs.jobs.backends.opening import check_spec_options
+
+    for name, options in spec.backends.items():
+        check_spec_options(name, options, lambda path, name=name: document.where(("backends", name, *path)))
 
 
 def validate_spec(values: Mapping[str, Any], document: YamlDocument | None = None) -> JobSpec:

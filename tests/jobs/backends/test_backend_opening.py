@@ -1,19 +1,29 @@
 import importlib.util
+from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, ConfigDict
 
 from facejobs.jobs.backends import opening
 from facejobs.jobs.backends.base import BackendOptions
 from facejobs.jobs.backends.local import LocalBackend
 from facejobs.jobs.backends.opening import missing_for, open_backend
-from facejobs.jobs.backends.options import read_options
+from facejobs.jobs.backends.options import check_options, read_options
 from facejobs.jobs.errors import JobError, SpecError
-from facejobs.jobs.spec import BACKENDS
+from facejobs.jobs.spec import BACKENDS, load_spec
+
+
+class _Volume(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    server_path: str = ""
 
 
 class _Options(BackendOptions):
     partition: str | None = None
     signal_seconds: int = 60
+    nfs: _Volume | None = None
+    volumes: tuple[_Volume, ...] = ()
 
 
 def test_local_backend_is_the_default() -> None:
@@ -45,7 +55,9 @@ def test_options_are_read() -> None:
     ("values", "said"),
     [
         ({"partitoin": "gpu"}, "unknown key 'partitoin' in backends.slurm: did you mean partition?"),
-        ({"x": 1}, "unknown key 'x' in backends.slurm: the keys are partition, signal_seconds"),
+        ({"x": 1}, "unknown key 'x' in backends.slurm: the keys are partition, signal_seconds, nfs, volumes"),
+        ({"nfs": {"sevrer_path": "x"}}, "unknown key 'sevrer_path' in backends.slurm.nfs: did you mean server_path?"),
+        ({"volumes": [{"path": ""}]}, "unknown key 'path' in backends.slurm.volumes.0: the keys are server_path"),
         ({"signal_seconds": "soon"}, "backends.slurm.signal_seconds: input should be a valid integer"),
     ],
 )
@@ -58,3 +70,48 @@ def test_a_wrong_option_is_named(values: dict[str, object], said: str) -> None:
 def test_an_option_of_a_backend_without_any() -> None:
     with pytest.raises(SpecError, match="the backend local has no options"):
         open_backend("local", {"partition": "gpu"})
+
+
+SPEC = """\
+name: x
+command: "true"
+outputs: {model: }
+backends:
+  local:
+    partition: gpu
+    node: 7
+"""
+
+
+def test_a_wrong_option_of_a_file_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(SPEC)
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    said = "the backend local has no options; leave it out"
+    assert str(caught.value).splitlines() == [
+        f"{path}:6: backends.local.partition: {said}",
+        f"{path}:7: backends.local.node: {said}",
+    ]
+
+
+def test_options_of_a_backend_that_is_not_installed_are_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "find_spec", lambda _: None)
+    path = tmp_path / "job.yaml"
+    path.write_text(SPEC.replace("local", "kubernetes"))
+    assert load_spec(path).backends["kubernetes"] == {"partition": "gpu", "node": 7}
+
+
+class _Demanding(BackendOptions):
+    pool: str
+    nodes: int = 1
+
+
+def test_what_a_spec_lacks_may_come_from_the_command_line() -> None:
+    check_options(_Demanding, "slurm", {"nodes": 2}, str)
+    with pytest.raises(SpecError, match=r"^\('nodes',\): backends\.slurm\.nodes: "):
+        check_options(_Demanding, "slurm", {"nodes": "many"}, str)
+    with pytest.raises(SpecError, match=r"backends\.slurm\.pool: field required"):
+        read_options(_Demanding, "slurm", {"nodes": 2})

@@ -189,6 +189,9 @@ def test_other_protocols_are_not_compared_and_it_says_why(make_version, comparin
     assert told.rows[0].cells[1].best_difference is None
     folds = make_version({"lr": 0.2}, metrics=made.journal(0.9, "lfw-pairs:5-fold:c043e6726331:mirror-sum"))
     assert "another number of folds" in comparing(first, folds).rows[0].cells[1].not_compared
+    own = [make_version(metrics=made.journal(0.8, protocol)) for protocol in ("ours", "theirs")]
+    told = comparing(*own).rows[0].cells[1].not_compared
+    assert told == "measured under different protocols: ours and theirs"
     plain = make_version({"lr": 0.2}, metrics=made.journal(0.9, None))
     assert "unstated" in comparing(first, plain).rows[0].cells[1].not_compared
 

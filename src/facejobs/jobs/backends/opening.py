@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from facejobs.jobs.backends.base import Backend
-from facejobs.jobs.backends.options import read_options
+from facejobs.jobs.backends.options import Where, check_options, read_options
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.spec import BACKENDS
 from facejobs.jobs.version_record import VersionRecord
@@ -38,10 +38,19 @@ def open_backend(name: str = "local", options: Mapping[str, Any] | None = None) 
     missing = missing_for(name)
     if missing:
         raise JobError(f"the backend {name} needs {missing}")
-    entry = _ENTRIES[name]
-    module = import_module(f"facejobs.jobs.backends.{entry.module}")
-    backend: Backend = getattr(module, entry.backend)(read_options(getattr(module, entry.options), name, options or {}))
+    backend: Backend = _part(name, "backend")(read_options(_part(name, "options"), name, options or {}))
     return backend
+
+
+def check_spec_options(name: str, options: Mapping[str, Any], where: Where) -> None:
+    """Raise SpecError for what a spec says wrongly to a backend, at `where(path)`; one not installed is not asked."""
+    if not missing_for(name):
+        check_options(_part(name, "options"), name, options, where)
+
+
+def _part(name: str, part: Literal["backend", "options"]) -> Any:
+    entry = _ENTRIES[name]
+    return getattr(import_module(f"facejobs.jobs.backends.{entry.module}"), getattr(entry, part))
 
 
 def missing_for(name: str) -> str | None:

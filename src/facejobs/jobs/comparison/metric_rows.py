@@ -110,7 +110,8 @@ def _protocols_differ(first: str | None, other: str | None) -> str:
     differing = [_part(one, two) for one, two in parts if one != two]
     if first.count(":") != other.count(":") or not differing:
         differing = ["another procedure"]
-    return f"measured under different protocols: {'; '.join(differing)} ({first} and {other})"
+    both = f"{first} and {other}"
+    return f"measured under different protocols: {'; '.join(differing)}{f' ({both})' if differing != [both] else ''}"
 
 
 def _part(first: str, other: str) -> str:
