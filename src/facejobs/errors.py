@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     WORKER_LOST = 12
     HANG = 13
     STOPPED = 75
+    TIME_LIMIT = 124
     DOWNLOAD_FAILED = 127
 
 

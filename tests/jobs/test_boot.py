@@ -272,7 +272,7 @@ def test_a_time_limit_is_a_failure_that_is_not_tried_again(machine: Machine) -> 
         "trap 'checkpoint 5; exit 75' TERM; while :; do sleep 0.05; done",
         FACEJOBS_TIME_LIMIT="1.5", FACEJOBS_ATTEMPTS="3",
     )  # fmt: skip
-    assert code == 75, output
+    assert code == 124, output
     assert machine.status.state is State.FAILED and "time limit" in machine.status.reason
     assert "checkpoints/step-5/manifest.json" in machine.stored()
 

@@ -43,7 +43,8 @@ def outcome_of(code: int, stop: StopRequest, control: Control | None = None) -> 
 def stopped(code: int, stop: StopRequest, control: Control | None, when: str = "") -> Outcome:
     """What it means that an attempt was stopped; `when` is added to the reason."""
     if stop.timed_out:
-        return Outcome(code, State.FAILED, f"time limit: {stop.reason}{when}", final=True)
+        # Not the command's own code, mostly 75: who starts a task again that ends with that must not start this one.
+        return Outcome(ExitCode.TIME_LIMIT, State.FAILED, f"time limit: {stop.reason}{when}", final=True)
     reason = (stop.reason or "the command stopped by itself and saved") + when
     order = control.stop_order() if control is not None else None
     if order is None and control is not None and stop.reason is not None:
