@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,11 @@ def _check_backends(spec: JobSpec, document: YamlDocument) -> None:
     from facejobs.jobs.backends.opening import check_spec_options
 
     for name, options in spec.backends.items():
-        check_spec_options(name, options, lambda path, name=name: document.where(("backends", name, *path)))
+        check_spec_options(name, options, partial(_where_said, document, name))
+
+
+def _where_said(document: YamlDocument, backend: str, path: tuple[str | int, ...]) -> str:
+    return document.where(("backends", backend, *path))
 
 
 def validate_spec(values: Mapping[str, Any], document: YamlDocument | None = None) -> JobSpec:
