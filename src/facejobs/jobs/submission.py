@@ -41,7 +41,7 @@ def submit(
     fingerprint. With `tracking` the version is sent there when it ends. Raises JobError,
     StorageError.
     """
-    _check(spec, backend)
+    _check(spec, store, backend)
     if tracking:
         MlflowServer()
     digest, unpinned = _image_digest(spec, backend)
@@ -100,8 +100,8 @@ def claim(
     return version
 
 
-def _check(spec: JobSpec, backend: Backend) -> None:
-    plan = backend.plan(spec)
+def _check(spec: JobSpec, store: VersionStore, backend: Backend) -> None:
+    plan = backend.plan(spec, store.next_folder(spec.name).url)
     if plan.impossible:
         raise JobError(f"the backend {backend.name} cannot run {spec.name}: " + "; ".join(plan.impossible))
     for name in spec.secrets:

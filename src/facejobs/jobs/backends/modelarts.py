@@ -7,7 +7,7 @@ from typing import Any
 
 from facejobs.jobs.backends import modelarts_v1, modelarts_v2
 from facejobs.jobs.backends.base import Plan, QueuedJob
-from facejobs.jobs.backends.modelarts_client import ModelArtsClient, Place, place_of
+from facejobs.jobs.backends.modelarts_client import ModelArtsClient, Place, missing_access, place_of
 from facejobs.jobs.backends.modelarts_errors import ModelArtsError
 from facejobs.jobs.backends.modelarts_options import ModelArtsOptions
 from facejobs.jobs.backends.modelarts_request import (
@@ -51,15 +51,16 @@ class ModelArtsBackend:
         else:
             more_emulated, more_impossible = modelarts_v2.judge_v2(spec, environment)
             emulated, impossible = emulated + more_emulated, impossible + more_impossible
+        request = None if impossible else self._request(spec, url, attempt=1)
         return Plan(
             backend=self.name,
             command=command_words(spec, self.options),
             environment=environment,
             folder=self.options.work_dir,
-            request=None if impossible else self._request(spec, url, attempt=1),
+            request=request,
             honoured=honoured,
             emulated=emulated,
-            impossible=impossible,
+            impossible=[*impossible, *missing_access(self.options)],
         )
 
     def submit(self, version: VersionFolder) -> None:
@@ -82,7 +83,8 @@ class ModelArtsBackend:
         self._start(version, status.attempt + 1)
 
     def _start(self, version: VersionFolder, attempt: int) -> None:
-        spec = version.record.spec
+        pinned = version.record.pinned_image
+        spec = version.record.spec.changed(image=pinned) if pinned else version.record.spec
         impossible = self.plan(spec, version.url).impossible
         if impossible:
             raise JobError("ModelArts cannot run the job: " + "; ".join(impossible))

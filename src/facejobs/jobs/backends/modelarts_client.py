@@ -5,6 +5,7 @@ client. Access keys come from the environment and are kept nowhere.
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -57,6 +58,22 @@ def place_of(options: ModelArtsOptions, environment: Mapping[str, str] = os.envi
             "the console lists it under My Credentials, one for each region"
         )
     return Place((endpoint or _endpoint_of(str(region))).rstrip("/"), project)
+
+
+def missing_access(options: ModelArtsOptions, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """What is missing in the options or the environment before anything can be sent; empty if nothing."""
+    missing = []
+    try:
+        place_of(options, environment)
+    except JobError as error:
+        missing.append(str(error))
+    return [*missing, *filter(None, [missing_keys(environment)])]
+
+
+def missing_keys(environment: Mapping[str, str]) -> str | None:
+    """Which part of an access key is not set, in words."""
+    unset = [name for name in (AK, SK) if not environment.get(name, "").strip()]
+    return f"ModelArts needs an access key: set {' and '.join(unset)} in the environment" if unset else None
 
 
 def _endpoint_of(region: str) -> str:
@@ -161,12 +178,14 @@ def _connect(place: Place) -> Any:
     from huaweicloudsdkcore.http.http_config import HttpConfig
     from huaweicloudsdkmodelarts.v1 import ModelArtsClient as Sdk
 
-    missing = [name for name in (AK, SK) if not os.environ.get(name)]
-    if missing:
-        raise JobError(f"ModelArts needs an access key: set {' and '.join(missing)} in the environment")
+    unset = missing_keys(os.environ)
+    if unset:
+        raise JobError(unset)
     credentials = BasicCredentials(os.environ[AK].strip(), os.environ[SK].strip(), place.project_id)
     if os.environ.get(TOKEN):
         credentials = credentials.with_security_token(os.environ[TOKEN].strip())
+    # It reports errors that are raised, and told, as well.
+    logging.getLogger(f"HuaweiCloud-SDK-{Sdk.__name__}").addHandler(logging.NullHandler())
     config = HttpConfig(timeout=_TIMEOUT_SECONDS, retry_times=_RETRIES, user_agent=_user_agent())
     return (
         Sdk.new_builder().with_http_config(config).with_credentials(credentials).with_endpoint(place.endpoint).build()

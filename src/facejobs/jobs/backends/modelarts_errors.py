@@ -41,8 +41,8 @@ class ModelArtsError(JobError):
 
     @property
     def gone(self) -> bool:
-        """Whether what was asked for does not exist any more."""
-        return self.status == 404
+        """Whether ModelArts itself says that what was asked for does not exist, and not a gateway before it."""
+        return self.status == 404 and self.code.startswith("ModelArts.")
 
 
 def refusal(what: str, place: str, code: str, message: str, status: int) -> ModelArtsError:

@@ -46,8 +46,8 @@ def variables(spec: JobSpec, options: ModelArtsOptions, url: str, attempt: int) 
     }
     if options.api == "v2" and spec.retries:
         # ModelArts starts the same request again, so the task itself has to see which attempt it is.
-        found[names.ATTEMPT] = "auto"
-        found[names.ATTEMPTS] = str(attempt + spec.retries)
+        found[names.ATTEMPT] = names.AUTO_ATTEMPT
+        found[names.ATTEMPTS] = str(1 + spec.retries)
     return {name: value for name, value in found.items() if value}
 
 
