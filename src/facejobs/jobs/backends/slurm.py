@@ -1,0 +1,234 @@
+"""Jobs on a Slurm cluster, by its own commands: sbatch, squeue, scontrol, scancel, and sacct where there is one."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from facejobs.errors import ExitCode
+from facejobs.jobs.backends.base import Plan, QueuedJob
+from facejobs.jobs.backends.local_plan import store_url
+from facejobs.jobs.backends.native import NativeJob, read_native, write_native
+from facejobs.jobs.backends.slurm_commands import SlurmAbsentError, asked, explain, slurm
+from facejobs.jobs.backends.slurm_ends import end_of
+from facejobs.jobs.backends.slurm_options import SlurmOptions
+from facejobs.jobs.backends.slurm_plan import OUTPUT, comment_of, make_plan, make_script, passed_environment
+from facejobs.jobs.backends.slurm_queries import SlurmJob, cluster_name, find_job, queued_jobs
+from facejobs.jobs.boot.attempts import next_attempt
+from facejobs.jobs.errors import JobError
+from facejobs.jobs.image.reference import parse_reference
+from facejobs.jobs.liveness import effective_state, heard_of
+from facejobs.jobs.spec import JobSpec
+from facejobs.jobs.status import State, Status, read_status, record
+from facejobs.jobs.versions import VersionFolder
+from facejobs.storage.errors import NotFoundError
+from facejobs.storage.url import is_remote
+
+_LOG = "logs/task-0.log"
+_POLL_SECONDS = 1.0
+# How long a job that was asked to end may take to save and to upload.
+_STOP_SECONDS = 1800.0
+
+
+class SlurmBackend:
+    """The backend `slurm`."""
+
+    name = "slurm"
+
+    def __init__(self, options: SlurmOptions | None = None) -> None:
+        self.options = options or SlurmOptions()
+
+    def plan(self, spec: JobSpec, folder_url: str | None = None) -> Plan:
+        """The batch script, tried by `sbatch --test-only`: what Slurm would refuse is impossible."""
+        plan = make_plan(spec, folder_url, self.options)
+        if plan.impossible:
+            return plan
+        try:
+            done = slurm(["sbatch", "--test-only", "--export=ALL"], str(plan.request), passed_environment(spec))
+        except SlurmAbsentError as error:
+            plan.impossible.append(str(error))
+        else:
+            if done.returncode != 0:
+                plan.impossible.append(explain("sbatch", done.stderr))
+        return plan
+
+    def submit(self, version: VersionFolder) -> None:
+        """Send a version that has not run yet to Slurm; returns when it is in the queue."""
+        if self._native(version) is not None:
+            raise JobError(f"{_named(version)} was submitted already")
+        self._send(version, attempt=1)
+
+    def resume(self, version: VersionFolder) -> None:
+        """Send again what FAILED, was STOPPED or LOST; JobError in any other state."""
+        state = self.state(version)
+        if state is State.COMPLETED:
+            raise JobError(f"{_named(version)} is COMPLETED; `facejobs modify` makes a new version from it")
+        if not state.ended and self._native(version) is not None:
+            raise JobError(f"{_named(version)} is {state}; stop it first, or wait for it")
+        attempt = next_attempt(read_status(version.store))
+        record(version.store, State.PENDING, attempt=attempt)
+        try:
+            self._send(version, attempt)
+        except (JobError, OSError) as error:
+            record(version.store, State.FAILED, f"could not be started: {error}")
+            raise
+
+    def _send(self, version: VersionFolder, attempt: int) -> None:
+        spec, url = version.record.spec, store_url(version.url)
+        missing = [name for name in spec.secrets if not os.environ.get(name)]
+        if missing:
+            raise JobError(
+                f"the job needs the secret {missing[0]}: set that variable in the environment, then try again"
+            )
+        place = cluster_name()
+        if not is_remote(url):
+            # Slurm makes no folder for its output: without it the job would end at once.
+            Path(url, OUTPUT).parent.mkdir(parents=True, exist_ok=True)
+        script = make_script(spec, url, self.options, _pinned_image(version))
+        # The environment is exact: with --export=NAMES Slurm would add what the login shell on the node sets.
+        answer = asked(["sbatch", "--parsable", "--export=ALL"], str(script), passed_environment(spec))
+        number = answer.strip().splitlines()[-1].partition(";")[0]
+        try:
+            write_native(version.store, NativeJob(backend=self.name, id=number, place=place, attempt=attempt))
+        except BaseException:
+            slurm(["scancel", number])
+            raise
+
+    def state(self, version: VersionFolder) -> State:
+        """Its state; an end that only Slurm knows of is recorded."""
+        status = read_status(version.store)
+        if status.state.ended:
+            return status.state
+        try:
+            native = self._native(version)
+            job = self._job(version, native) if native else None
+        except SlurmAbsentError:
+            # Slurm's silence says nothing about the job; one that waits gives no sign of life.
+            return effective_state(status, version.store) if status.state is State.RUNNING else status.state
+        if native is None:
+            return effective_state(status, version.store)
+        if job is not None and job.active:
+            return State.PENDING if job.waiting else status.state
+        # The task may have recorded its end after the first look.
+        status = read_status(version.store)
+        if status.state.ended or (job is None and heard_of(version.store)):
+            return status.state
+        return self._record_end(version, status, native, job)
+
+    def _record_end(self, version: VersionFolder, status: Status, native: NativeJob, job: SlurmJob | None) -> State:
+        if job is None:
+            where = f" of the cluster {native.place}" if native.place else ""
+            reason = f"Slurm knows the job {native.id}{where} no more, and nobody recorded how it ended"
+            return record(version.store, State.LOST, reason).state
+        state, reason, code = end_of(job, status.state)
+        return record(version.store, state, reason, code).state
+
+    def _native(self, version: VersionFolder) -> NativeJob | None:
+        """Where the version was sent; found by its comment if the submit died before it could say so."""
+        native = read_native(version.store)
+        if native is None:
+            url = store_url(version.url)
+            with contextlib.suppress(SlurmAbsentError):
+                found = [job for job in queued_jobs() if job.url == url]
+                if found:
+                    native = NativeJob(backend=self.name, id=found[-1].id, place=cluster_name())
+                    write_native(version.store, native)
+        return native
+
+    def _job(self, version: VersionFolder, native: NativeJob) -> SlurmJob | None:
+        """The version's job; None if Slurm has forgotten it. SlurmAbsentError also for another cluster's Slurm."""
+        here = cluster_name()
+        if native.place and here != native.place:
+            raise SlurmAbsentError(f"{_named(version)} was sent to the cluster {native.place}; this one is {here}")
+        job = find_job(native.id)
+        # Numbers begin anew when a controller loses its files.
+        return None if job is not None and job.comment not in (None, comment_of(version.url)) else job
+
+    def logs(self, version: VersionFolder, follow: bool = False) -> Iterator[str]:
+        """Lines of the first task's log; Slurm's own output if that task never began."""
+        position, rest = 0, b""
+        while True:
+            # Asked before reading: what is logged after an end is not lost.
+            ended = not follow or self.state(version).ended
+            data = b""
+            with contextlib.suppress(NotFoundError):
+                data = version.store.read(_LOG, position)
+            position += len(data)
+            *lines, rest = (rest + data).split(b"\n")
+            yield from (line.decode(errors="replace") for line in lines)
+            if ended:
+                break
+            if not data:
+                time.sleep(_POLL_SECONDS)
+        if rest:
+            yield rest.decode(errors="replace")
+        if not position:
+            yield from self._slurm_output(version).splitlines()
+
+    def _slurm_output(self, version: VersionFolder) -> str:
+        """What the batch script said, where its file can be read from here."""
+        with contextlib.suppress(NotFoundError):
+            return version.store.read(OUTPUT).decode(errors="replace")
+        with contextlib.suppress(JobError, OSError):
+            native = read_native(version.store)
+            job = self._job(version, native) if native else None
+            if job is not None and job.output:
+                return Path(job.output).read_text(errors="replace")
+        return ""
+
+    def stop(self, version: VersionFolder, kill: bool = False) -> None:
+        """Ask it to save and end, or with `kill` end it now; returns when it has ended. JobError if it had before."""
+        state = self.state(version)
+        if state.ended:
+            raise JobError(f"{_named(version)} is {state}: there is nothing to stop")
+        native = self._native(version)
+        if native is None:
+            raise JobError(f"{_named(version)} was never sent to Slurm; facejobs resume {_named(version)} sends it")
+        job = self._job(version, native)
+        if kill or job is None or job.waiting:
+            self._cancel(version, native)
+            waited = job is not None and job.waiting
+            reason = "stopped while it waited in Slurm's queue" if waited else "killed on request"
+            self._ensure_stopped(version, reason, ExitCode.STOPPED if waited else 128 + 9)
+            return
+        # To the batch script only: it tells the tasks why, and is not put into the queue again.
+        asked(["scancel", "--batch", "--signal=USR2", native.id])
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._lives(version, native):
+            if time.monotonic() > deadline:
+                self._cancel(version, native)
+                self._ensure_stopped(version, f"killed: it did not end within {_STOP_SECONDS:g} s", 128 + 9)
+                return
+            time.sleep(_POLL_SECONDS)
+        self._ensure_stopped(version, "stopped on request", ExitCode.STOPPED)
+
+    def _lives(self, version: VersionFolder, native: NativeJob) -> bool:
+        job = self._job(version, native)
+        return job is not None and job.active
+
+    def _cancel(self, version: VersionFolder, native: NativeJob) -> None:
+        """End it at once, without the time that Slurm gives to a job that is cancelled; returns when it is gone."""
+        slurm(["scancel", "--quiet", "--full", "--signal=KILL", native.id])
+        slurm(["scancel", "--quiet", native.id])
+        while self._lives(version, native):
+            time.sleep(_POLL_SECONDS)
+
+    def _ensure_stopped(self, version: VersionFolder, reason: str, code: int) -> None:
+        """Say STOPPED where the task could not say it itself."""
+        if not read_status(version.store).state.ended:
+            record(version.store, State.STOPPED, reason, int(code))
+
+    def list(self) -> list[QueuedJob]:
+        """This user's jobs in the queue, of any store."""
+        return queued_jobs()
+
+
+def _named(version: VersionFolder) -> str:
+    return f"{version.job} {version.name}"
+
+
+def _pinned_image(version: VersionFolder) -> str | None:
+    """The image with the digest that the version was submitted with."""
+    image, digest = version.record.spec.image, version.record.image_digest
+    return str(parse_reference(image).pinned(digest)) if image and digest else image
