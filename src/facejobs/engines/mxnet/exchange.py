@@ -51,19 +51,20 @@ class Exchange:
         """Join the gradients and statistics of a step in place; returns the sums of `loss` and `hits`."""
         self._unfinished = True
         small = [_flat([p.list_grad()[device] for p in self._small]) for device in self._devices]
-        numbers = _flat([*(p.list_data()[0] for p in self._running), mx.nd.array([loss, hits])])
         for key, parameter in enumerate(self._large):
             self._store.push(key, parameter.list_grad(), priority=-key)
         self._store.push(self._small_key, small)
-        self._store.push(self._numbers_key, numbers)
         # Until its own gradients are there this worker computes; from then on it waits for others.
-        for array in [*small, numbers, *(gradient for p in self._large for gradient in p.list_grad())]:
+        for array in [*small, *(gradient for p in self._large for gradient in p.list_grad())]:
             array.wait_to_read()
         self._group.enter("exchanging")
+        # Not before: the backward pass writes the running statistics, and MXNet lets nobody who reads them wait for it.
+        numbers = _flat([*(p.list_data()[0] for p in self._running), mx.nd.array([loss, hits])])
+        self._store.push(self._numbers_key, numbers)
         for key, parameter in enumerate(self._large):
-            self._store.pull(key, parameter.list_grad(), priority=-key, ignore_sparse=False)
-        self._store.pull(self._small_key, small, ignore_sparse=False)
-        self._store.pull(self._numbers_key, numbers, ignore_sparse=False)
+            self._store.pull(key, parameter.list_grad(), priority=-key)
+        self._store.pull(self._small_key, small)
+        self._store.pull(self._numbers_key, numbers)
         for array in [*small, numbers, *(gradient for p in self._large for gradient in p.list_grad())]:
             array.wait_to_read()
         self._group.enter("computing")
@@ -87,7 +88,7 @@ class Exchange:
                 sent[: end - start] = mine[start:end]
             chunk = mx.nd.array(sent)
             self._store.push(self._state_key, chunk)
-            self._store.pull(self._state_key, chunk, ignore_sparse=False)
+            self._store.pull(self._state_key, chunk)
             theirs[start:end] = chunk.asnumpy()[: end - start]
         self._unfinished = False
         ends = np.cumsum([array.size for array in arrays.values()])
