@@ -78,8 +78,8 @@ class ContainerOptions(BackendOptions):
         for word in extra:
             name = word.partition("=")[0]
             if name in _OWN or word == "--":
-                raise ValueError(f"{name} is up to facejobs: leave it out")
+                raise ValueError(f"the option {name} is up to facejobs: leave it out")
             for part in (name, word.removeprefix("--env=").removeprefix("-e").partition("=")[0]):
                 if "=" in word and looks_secret(part):
-                    raise ValueError(f"{part} looks like a secret: put its name into 'secrets' of the spec")
+                    raise ValueError(f"the variable {part} looks like a secret: put its name into 'secrets' of the spec")
         return extra

@@ -45,9 +45,14 @@ class ContainerRun:
 
     def request(self, tool: str) -> str:
         """The command line as a shell would take it, an option a line."""
-        head, end = f"{tool} run", [shlex.quote(word) for word in (self.image, *self.words)]
-        options = [shlex.quote(word) for word in self.arguments(tool)[2 : -len(end)]]
-        return " \\\n  ".join([head, *options, " ".join(end)])
+        end = [self.image, *self.words]
+        lines = [f"{tool} run"]
+        for word in self.arguments(tool)[2 : -len(end)]:
+            if word.startswith("-"):
+                lines.append(shlex.quote(word))
+            else:
+                lines[-1] += f" {shlex.quote(word)}"
+        return " \\\n  ".join([*lines, shlex.join(end)])
 
 
 def container_name(work: Path) -> str:

@@ -71,6 +71,8 @@ class ContainerTool(Tool):
 
     def remove(self, container: str) -> None:
         """End a container at once and remove it; one that is gone is no error."""
+        # podman's `rm --force` alone lets a container save for as long as its `--stop-timeout` says.
+        self._ask("kill", "--signal=KILL", container)
         self._ask("rm", "--force", container)
 
     def containers(self, label: str) -> list[dict[str, Any]]:

@@ -38,12 +38,12 @@ def choose_user(tool: ContainerTool, wanted: str | None) -> ContainerUser:
     if tool.name == "docker" and tool.rootless:
         # There root is the submitter, and everybody else is nobody whom this machine knows.
         user = wanted or "0:0"
-    mapping = ("--userns", "keep-id") if tool.name == "podman" and tool.rootless else _not_remapped(tool)
-    return ContainerUser((*mapping, "--user", user), of_image=False, described=f"{user}, who owns what it writes")
+    mapping = ("--userns=keep-id",) if tool.name == "podman" and tool.rootless else _not_remapped(tool)
+    return ContainerUser((*mapping, f"--user={user}"), of_image=False, described=f"{user}, who owns what it writes")
 
 
 def _not_remapped(tool: ContainerTool) -> tuple[str, ...]:
-    return ("--userns", "host") if tool.remapped else ()
+    return ("--userns=host",) if tool.remapped else ()
 
 
 def numbers_of(user: str) -> tuple[int, int] | None:
