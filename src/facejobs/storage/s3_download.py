@@ -20,8 +20,7 @@ from facejobs.storage.whole_file import read_exactly, whole_file, write_all
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST_PART = 1 << 28  # bytes; larger ones would fill the memory, so they are fetched in pieces of our own size
-_SMALLEST_RANGE = 16 << 20  # bytes
-_LARGEST_RANGE = 64 << 20  # bytes; a server spends less time on the same bytes in fewer requests
+_RANGE = 16 << 20  # bytes; a server spends more time on the same bytes in more requests
 _CHUNK = 1 << 20  # bytes; small enough to stay in the processor's cache between two uses
 
 
@@ -156,11 +155,10 @@ class _Ranges:
     def _read_directly(self, descriptor: int, hasher: ContentHasher) -> int:
         """Write and hash the beginning of the object; how many bytes that is, up to all."""
         done = 0
-        step = min(_LARGEST_RANGE, max(_SMALLEST_RANGE, self.promise.size // 16))
 
         def read(reader: DirectReader) -> None:
             nonlocal done
-            for piece in reader.ranges(self.place, self.promise.etag, self.promise.size, step):
+            for piece in reader.ranges(self.place, self.promise.etag, self.promise.size, _RANGE):
                 write_all(descriptor, piece, done)
                 hasher.update(piece)
                 done += len(piece)
