@@ -195,6 +195,26 @@ def test_a_missing_secret_claims_no_number(run: Run, place: Path, monkeypatch: p
     assert not (place / ".facejobs").exists()
 
 
+def test_values_of_secrets_are_kept_in_no_version(run: Run, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "value-of-my-token"
+    monkeypatch.setenv("MY_TOKEN", secret)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(place.parent))
+    (place / "toy.yaml").write_text(SPEC + "secrets: [MY_TOKEN]\n")
+    code, _, err = run("submit", "toy.yaml", "-p", f"note=is {secret}")
+    assert (code, "parameters.note holds the value of a secret" in err) == (ExitCode.USAGE, True)
+    assert not (place / ".facejobs").exists() and secret not in err
+    subprocess.run(["git", "init", "-q"], check=True)
+    (place / "settings.py").write_text("")
+    subprocess.run(["git", "add", "settings.py"], check=True)
+    (place / "settings.py").write_text(f"token = '{secret}'\nother = 1\n")
+    answer(run, "submit", "toy.yaml")
+    finish(run, "1")
+    diff = (place / ".facejobs/jobs/toy/V0001/code.diff").read_text()
+    assert "+token = '***'" in diff and "+other = 1" in diff
+    kept = [path for path in (place / ".facejobs").rglob("*") if path.is_file()]
+    assert kept and not [path for path in kept if secret.encode() in path.read_bytes()]
+
+
 def test_a_version_that_cannot_be_started_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from facejobs.jobs.backends.local import LocalBackend
     from facejobs.jobs.errors import JobError

@@ -8,7 +8,7 @@ from job_records import a_spec
 from facejobs.jobs.errors import SpecError
 from facejobs.jobs.overrides import apply_options, apply_overrides, parse_scalar
 from facejobs.jobs.quantities import parse_duration, parse_memory
-from facejobs.jobs.secrets import holds_credentials, looks_secret
+from facejobs.jobs.secrets import holds_credentials, looks_secret, place_of_secret
 from facejobs.jobs.spec import parameter_text
 from facejobs.jobs.version_record import BackendBlock
 
@@ -125,3 +125,15 @@ def test_options_of_a_backend_come_from_the_spec_its_parent_and_the_command_line
     assert apply_options(spec, "local", parent=sent) == {}
     with pytest.raises(SpecError, match="write it as -o name=value"):
         apply_options(spec, "slurm", ["partition"])
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ({"a": {"b": ["x", "is hush-hush-1"]}}, "a.b.1"), ({"a": {"hush-hush-1": 1}}, "a.a name"),
+        ({"a": "hush-hush", "b": 7, "c": None}, None), ({}, None),
+    ],
+)  # fmt: skip
+def test_places_of_secrets(value: object, place: str | None) -> None:
+    assert place_of_secret(value, ["short", "hush-hush-1"]) == place
+    assert place_of_secret({"a": "short"}, ["short"]) is None

@@ -28,7 +28,7 @@ class CodeFacts(BaseModel):
 
 
 def gather_code(folder: Path) -> tuple[CodeFacts, bytes]:
-    """Facts of the git repository that holds `folder`, and its uncommitted diff: at most 1 MiB, and no .env file.
+    """Facts of the git repository that holds `folder`, and its uncommitted diff: whole lines, at most 1 MiB, no .env.
 
     A folder outside any repository, or a machine without git, gives empty facts.
     """
@@ -55,7 +55,8 @@ def gather_code(folder: Path) -> tuple[CodeFacts, bytes]:
         diff_truncated=len(diff) > _DIFF_BYTES,
         sha256=digest.hexdigest(),
     )
-    return facts, diff[:_DIFF_BYTES]
+    # Whole lines: of a secret that is cut in two nobody would know the rest.
+    return facts, diff if len(diff) <= _DIFF_BYTES else diff[: diff.rfind(b"\n", 0, _DIFF_BYTES) + 1]
 
 
 # Of files that git does not know, these are code; others are data, reports, or a version store.

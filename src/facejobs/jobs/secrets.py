@@ -1,11 +1,14 @@
-"""Which names and URLs look as if they carried a secret, so that none ends up in a spec that is kept for good."""
+"""What is or looks like a secret, so that none ends up in a spec that is kept for good."""
 
 import re
+from collections.abc import Iterable
 
 _WORDS = frozenset(("SECRET", "SECRETS", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS"))
 _KEYS = re.compile(r"(?:ACCESS|API|PRIVATE|SECRET|ACCOUNT)_?KEY(?:_?ID)?$")
 # The name of a file, or of a place to ask, is no secret itself.
 _POINTERS = ("_FILE", "_PATH", "_URI", "_URL", "_NAME")
+# A shorter value stands in ordinary text by chance.
+_SHORTEST_VALUE = 8
 _USER_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]*@")
 
 
@@ -20,3 +23,27 @@ def looks_secret(name: str) -> bool:
 def holds_credentials(text: str) -> bool:
     """Whether a URL in the text carries a user and a password, as in `scheme://user:password@host/`."""
     return _USER_IN_URL.search(text) is not None
+
+
+def place_of_secret(value: object, secrets: Iterable[str]) -> str | None:
+    """Where nested mappings and lists hold one of these values, as `parameters.note`; None if nowhere."""
+    long = [secret for secret in secrets if len(secret) >= _SHORTEST_VALUE]
+    return _place(value, long) if long else None
+
+
+def _place(value: object, secrets: list[str]) -> str | None:
+    if isinstance(value, str):
+        return "" if any(secret in value for secret in secrets) else None
+    if isinstance(value, dict):
+        inside = value.items()
+    elif isinstance(value, list | tuple):
+        inside = dict(enumerate(value)).items()
+    else:
+        return None
+    for key, item in inside:
+        if _place(str(key), secrets) is not None:
+            return "a name"
+        below = _place(item, secrets)
+        if below is not None:
+            return f"{key}.{below}" if below else str(key)
+    return None

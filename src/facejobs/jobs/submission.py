@@ -8,6 +8,7 @@ from pathlib import Path
 
 from facejobs.errors import FacejobsError
 from facejobs.jobs.backends.base import Backend
+from facejobs.jobs.boot.task_log import SecretFilter
 from facejobs.jobs.code_facts import DIFF, gather_code
 from facejobs.jobs.environment_facts import gather_environment, submitter
 from facejobs.jobs.errors import JobError, SpecError
@@ -16,11 +17,13 @@ from facejobs.jobs.image.errors import ImageError, ImageRefusedError
 from facejobs.jobs.image.reference import parse_reference
 from facejobs.jobs.image.resolve import resolve_image
 from facejobs.jobs.mlflow_server import MlflowServer
+from facejobs.jobs.secrets import place_of_secret
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, record
 from facejobs.jobs.version_index import drop_stale_index
 from facejobs.jobs.version_record import BackendBlock, Tracking, VersionRecord, version_name
 from facejobs.jobs.versions import VersionFolder, VersionStore
+from facejobs.storage.environment import secret_values
 
 # Backends whose jobs run with what is installed on the machine, whatever image their spec names.
 _WITHOUT_IMAGES = frozenset({"local"})
@@ -96,7 +99,8 @@ def claim(
     # An index may know a version of this number if somebody removed one by hand.
     drop_stale_index(store.job_store(spec.name), version.number)
     if diff:
-        version.store.write(DIFF, diff)
+        hidden = SecretFilter(secret_values(tuple(spec.secrets), os.environ))
+        version.store.write(DIFF, hidden.clean(diff))
     return version
 
 
@@ -107,6 +111,12 @@ def _check(spec: JobSpec, store: VersionStore, backend: Backend) -> None:
     for name in spec.secrets:
         if not os.environ.get(name):
             raise JobError(f"the job needs the secret {name}: set that variable in the environment, then submit again")
+    place = place_of_secret(spec.model_dump(mode="json"), secret_values(tuple(spec.secrets), os.environ))
+    if place:
+        raise SpecError(
+            f"{place} holds the value of a secret, and versions are kept for good: have the command read it from its "
+            "environment, and name the variable in 'secrets'"
+        )
 
 
 def _image_digest(spec: JobSpec, backend: Backend) -> tuple[str | None, str]:
