@@ -106,7 +106,7 @@ class ContainerBackend(SupervisedBackend):
             container=run.name,
             image=run.image,
             shared=run.mounts.written,
-            give_away=user.of_image,
+            owner=user.owner,
         )
 
     def task_folder(self, work: Path) -> Path:

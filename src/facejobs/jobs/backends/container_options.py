@@ -81,5 +81,5 @@ class ContainerOptions(BackendOptions):
                 raise ValueError(f"the option {name} is up to facejobs: leave it out")
             for part in (name, word.removeprefix("--env=").removeprefix("-e").partition("=")[0]):
                 if "=" in word and looks_secret(part):
-                    raise ValueError(f"the variable {part} looks like a secret: put its name into 'secrets' of the spec")
+                    raise ValueError(f"the variable {part} looks like a secret: name it in 'secrets' of the spec")
         return extra

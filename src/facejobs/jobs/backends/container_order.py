@@ -10,14 +10,14 @@ from facejobs.jobs.backends.local_supervisor import Order
 class ContainerOrder(Order):
     """`command` is the tool's whole command line; `shared` are the folders that the container writes to.
 
-    With `give_away` these are given to the user of the image before each attempt.
+    `owner`, UID or UID:GID, gets these before each attempt; empty: the user of the image; None: nobody does.
     """
 
     tool: str
     container: str
     image: str
     shared: list[str]
-    give_away: bool
+    owner: str | None
 
 
 def task_folder(work: Path) -> Path:

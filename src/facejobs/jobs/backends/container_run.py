@@ -88,7 +88,7 @@ def _variables(mounts: Mounts, user: ContainerUser, environment: Mapping[str, st
     if not spec.resources.gpus:
         # Images made for CUDA ask for all GPUs, and some machines give them to any container that does.
         variables["NVIDIA_VISIBLE_DEVICES"] = "void"
-    if user.is_foreign:
+    if not user.of_image:
         variables["HOME"] = f"{WORK_INSIDE}/tmp"
     if not is_remote(mounts.url):
         variables.setdefault(names.UPLOAD_EVERY, f"{COPY_EVERY:g}")

@@ -52,8 +52,8 @@ class ContainerSupervisor(Supervisor):
         fault = facts.fault(image)
         if fault:
             raise JobError(fault)
-        if self._container.give_away:
-            self._owner = numbers_of(facts.user)
+        if self._container.owner is not None:
+            self._owner = numbers_of(self._container.owner or facts.user)
             if self._owner is None:
                 raise JobError(f"{image}: {without_number(facts.user)}")
 

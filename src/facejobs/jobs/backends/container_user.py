@@ -17,29 +17,34 @@ _NUMBERS = re.compile(r"(\d+)(?::(\d+))?", re.ASCII)
 
 @dataclass(frozen=True)
 class ContainerUser:
-    """`arguments` for the tool; `of_image`: the image's own user, to whom folders must be given first."""
+    """`arguments` for the tool; `owner`, who is given the folders first: UID or UID:GID, empty for the image's.
+
+    An image may not know a user that is not its own, who then has no home there.
+    """
 
     arguments: tuple[str, ...]
-    of_image: bool
+    owner: str | None
     described: str
 
     @property
-    def is_foreign(self) -> bool:
-        """Whether the image may not know the user: then it has no home there."""
-        return not self.of_image
+    def of_image(self) -> bool:
+        """Whether it is the image's own user."""
+        return self.owner == ""
 
 
 def choose_user(tool: ContainerTool, wanted: str | None) -> ContainerUser:
     """Whom the task runs as: `wanted`, UID[:GID], else the submitter, or the image's user where root submits."""
     uid, gid = os.getuid(), os.getgid()
     if uid == 0 and wanted is None:
-        return ContainerUser(_not_remapped(tool), of_image=True, described="the user of the image, as root submits")
+        return ContainerUser(_not_remapped(tool), owner="", described="the user of the image, as root submits")
     user = wanted or f"{uid}:{gid}"
     if tool.name == "docker" and tool.rootless:
         # There root is the submitter, and everybody else is nobody whom this machine knows.
         user = wanted or "0:0"
     mapping = ("--userns=keep-id",) if tool.name == "podman" and tool.rootless else _not_remapped(tool)
-    return ContainerUser((*mapping, f"--user={user}"), of_image=False, described=f"{user}, who owns what it writes")
+    # Only root can give anything away.
+    owner = wanted if uid == 0 else None
+    return ContainerUser((*mapping, f"--user={user}"), owner, described=f"{user}, who owns what it writes")
 
 
 def _not_remapped(tool: ContainerTool) -> tuple[str, ...]:
