@@ -393,3 +393,39 @@ def test_by_command(fake: FakeModelArts, store: VersionStore, tmp_path: Path, mo
     assert "faces" in queue and "V0001" in queue and "INIT" in queue
     run("stop", "faces", "1", "--store", store.url)
     assert "KILLED" in run("show", "faces", "1", "--store", store.url)
+
+
+def test_a_version_imported_from_modelarts_is_gone_on_from(
+    fake: FakeModelArts, store: VersionStore, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    fake.v1["10/55"] = {"job_id": 10, "job_name": "faces", "version_id": 55, "version_name": "V0003", "status": 10}
+    exported = {
+        **fake.v1["10/55"],
+        "create_time": 1524189990635,
+        "parameter": [{"label": "lr", "value": "0.1"}],
+        "user_image_url": f"{IMAGE}:1.0",
+        "user_command": "bash /home/work/run_train.sh python train.py",
+        "spec_id": 3,
+        "worker_server_num": 1,
+    }
+    (tmp_path / "export.json").write_text(json.dumps(exported))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["facejobs", *arguments, "--store", store.url])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out = capsys.readouterr()
+        assert not end.value.code, out.err
+        return out.out
+
+    run("import", "modelarts", "export.json")
+    run("modify", "faces", "3", "-p", "lr=0.2")
+    (request,) = fake.started
+    assert request.path.endswith("/training-jobs/10/versions")
+    config = request.body["config"]
+    assert (config["pre_version_id"], config["spec_id"]) == (55, 3)
+    assert config["user_command"].endswith("python train.py /tmp/facejobs/output --lr 0.2")
+    version = store.get("faces", 4)
+    assert version.record.parent == "V0003"
+    assert backend_of(version.record).state(version) is State.PENDING

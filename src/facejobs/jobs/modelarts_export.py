@@ -56,6 +56,8 @@ class ExportedSource(BaseModel):
 
 
 _Number = Annotated[int | None, BeforeValidator(_optional_number)]
+_Time = Annotated[Annotated[int, Field(ge=0, le=_LATEST)] | None, BeforeValidator(_optional_number)]
+_Duration = Annotated[Annotated[int, Field(le=_LONGEST)] | None, BeforeValidator(_optional_number)]
 _Text = Annotated[str | None, Field(coerce_numbers_to_str=True)]
 
 
@@ -72,8 +74,8 @@ class ExportedVersion(BaseModel):
     pre_version_id: _Number = None
     status: int
     create_time: int = Field(ge=0, le=_LATEST)
-    start_time: Annotated[_Number, Field(ge=0, le=_LATEST)] = None
-    duration: Annotated[_Number, Field(le=_LONGEST)] = None
+    start_time: _Time = None
+    duration: _Duration = None
     parameter: Annotated[list[ExportedParameter], BeforeValidator(_listed)] = []
     app_url: _Text = None
     boot_file_url: _Text = None

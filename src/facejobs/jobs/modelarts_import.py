@@ -19,6 +19,7 @@ from facejobs.jobs.errors import JobError
 from facejobs.jobs.metric_history import JOURNAL
 from facejobs.jobs.modelarts_export import Export, ExportedVersion
 from facejobs.jobs.modelarts_spec import to_spec
+from facejobs.jobs.secrets import holds_credentials
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import STATUS, State, Status, Transition, write_status
 from facejobs.jobs.version_index import drop_stale_index
@@ -198,7 +199,8 @@ def _complete(folder: VersionFolder, version: ExportedVersion, status: NativeSta
     if folder.store.stat(NATIVE) is None:
         write_native(folder.store, NativeJob(backend="modelarts", id=version.native_id))
     if folder.store.stat(FACTS) is None:
-        facts = version.model_dump(mode="json", include=set(_KEPT), exclude_none=True)
+        told = version.model_dump(mode="json", include=set(_KEPT), exclude_none=True)
+        facts = {name: value for name, value in told.items() if not holds_credentials(str(value))}
         folder.store.write(FACTS, json.dumps(facts, indent=1).encode())
     journal = _journal(version)
     if journal and folder.store.stat(JOURNAL) is None:

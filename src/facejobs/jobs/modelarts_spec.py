@@ -126,24 +126,28 @@ def _braces(word: str) -> str:
 
 
 def _without_secrets(command: str, notes: list[str]) -> str:
-    """The command with values that look like secrets replaced: `--password X`, `TOKEN=X`, `scheme://user:password@…`."""
-    words, clean, hide = shlex.split(command), [], False
-    for word in words:
-        name, equals, _ = word.partition("=")
-        if hide and not word.startswith("-"):
-            clean.append(REMOVED)
-        elif equals and looks_secret(name.lstrip("-")):
-            clean.append(f"{name}={REMOVED}")
-        elif re.search(r"\s", word) and any(looks_secret(part) for part in re.split(r"[\s=]+", word)):
-            clean.append(REMOVED)
-        elif holds_credentials(word):
-            clean.append(re.sub(r"://[^/?#\s]*@", "://", word))
-        else:
-            clean.append(word)
-        hide = word.startswith("-") and not equals and looks_secret(word.lstrip("-"))
+    """The command with values that look like secrets removed: `--password X`, `TOKEN=X`, `scheme://user:password@…`."""
+    words = shlex.split(command)
+    before = ["", *words]
+    clean = [_clean(word, _names_secret(before[number])) for number, word in enumerate(words)]
     if clean != words:
         notes.append("user_command held what looks like a secret, which was removed")
     return shlex.join(clean)
+
+
+def _names_secret(option: str) -> bool:
+    """Whether the word after this one is a secret: `--password`."""
+    return option.startswith("-") and "=" not in option and looks_secret(option.lstrip("-"))
+
+
+def _clean(word: str, after_secret: bool) -> str:
+    name, equals, _ = word.partition("=")
+    several = re.split(r"[\s=]+", word) if re.search(r"\s", word) else []
+    if (after_secret and not word.startswith("--")) or any(map(looks_secret, several)):
+        return REMOVED
+    if equals and looks_secret(name.lstrip("-")):
+        return f"{name}={REMOVED}"
+    return re.sub(r"://[^/?#\s]*@", "://", word) if holds_credentials(word) else word
 
 
 def _parameters(version: ExportedVersion, notes: list[str]) -> dict[str, Scalar]:
