@@ -13,6 +13,7 @@ from facejobs.data.synthetic.dataset import SyntheticCounts, write_synthetic
 # Test folders are no packages, so what tests here share is found by its folder.
 sys.path.insert(0, str(Path(__file__).parent))
 from flaky_proxy import FlakyProxy
+from image_fixtures import container_environment, cpu_image, registry  # noqa: F401
 from seaweedfs import SeaweedFS
 from slurm_cluster import SlurmCluster, why_not
 

@@ -34,14 +34,14 @@ class BuildOrder:
 
 def build_image(order: BuildOrder, tool: Tool, show: Callable[[str], None] | None = None) -> None:
     """Build an image; lines of the tool's output go to `show`. Raises ImageError, SpecError."""
-    code, output = run_showing(tool, build_arguments(order, tool), show)
+    code, output = run_showing(tool, build_arguments(order), show)
     if code:
         cause = next((line for line in output.splitlines() if "error:" in line.lower()), last_line(output))
         raise ImageError(f"{tool.name} could not build {order.tag}: {cause.strip()}\nits output above says more")
 
 
-def build_arguments(order: BuildOrder, tool: Tool) -> list[str]:
-    """The arguments of the tool; SpecError, ImageError for an order that cannot be built."""
+def build_arguments(order: BuildOrder) -> list[str]:
+    """The arguments of docker, podman and buildah alike; SpecError, ImageError for an order that cannot be built."""
     context = order.context.resolve()
     if not (context / "Dockerfile").is_file():
         raise ImageError(f"{context} has no Dockerfile: name a clone of facejobs' repository")
@@ -53,13 +53,9 @@ def build_arguments(order: BuildOrder, tool: Tool) -> list[str]:
     values = {"DEVICE": order.device, "UID": str(order.uid), "VERSION": __version__, **_source(context)}
     if order.base is not None:
         values["BASE_IMAGE"] = str(parse_reference(order.base))
-    # buildah makes one layer of everything unless told otherwise; then each change of the code would push all packages.
-    layers = ["--layers"] if tool.name == "buildah" else []
     arguments = [word for name, value in values.items() for word in ("--build-arg", f"{name}={value}")]
-    return [
-        "build", "--file", str(context / "Dockerfile"), "--tag", str(tag), *layers, *arguments, *order.options,
-        str(context),
-    ]  # fmt: skip
+    file = str(context / "Dockerfile")
+    return ["build", "--file", file, "--tag", str(tag), *arguments, *order.options, str(context)]
 
 
 def _source(context: Path) -> dict[str, str]:
