@@ -1,4 +1,4 @@
-"""A real Slurm of a test's own on this machine: munged, slurmctld and two slurmd, on ports and in folders of its own."""
+"""A real Slurm of a test's own on this machine: munged, slurmctld and two slurmd, with own ports and folders."""
 
 import contextlib
 import os
@@ -49,10 +49,10 @@ EnforcePartLimits=ALL
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 ReturnToService=2
-SlurmdTimeout=8
+SlurmdTimeout=4
 KillWait=5
 DefMemPerCPU=100
-MessageTimeout=10
+MessageTimeout=5
 GresTypes=gpu
 NodeName=DEFAULT CPUs=4 RealMemory=2000 Gres=gpu:v100:2 State=UNKNOWN
 NodeName=n1,n2 NodeHostname={host} NodeAddr=127.0.0.1 Port=[{n1}-{n2}]
@@ -134,12 +134,15 @@ class SlurmCluster:
 
     def stop_controller(self) -> None:
         """From now on Slurm does not answer; the nodes and their jobs live on."""
-        self._kill("slurmctld")
+        controller = self._processes.pop("slurmctld")
+        controller.terminate()
+        controller.wait()
 
     def start_controller(self) -> None:
-        """Start slurmctld again, with the jobs it knew; returns when it answers."""
+        """Start slurmctld again, with the jobs it knew; returns when the nodes have told it that they are there."""
         self._start("slurmctld", ["slurmctld", "-D", "-f", str(self.conf)])
-        self._wait(lambda: self.run("scontrol", "ping").returncode == 0)
+        ready = {"idle", "mixed", "allocated"}
+        self._wait(lambda: len(self.node_states()) == 2 and set(self.node_states().values()) <= ready)
 
     def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """A command of Slurm's, and what it said."""

@@ -104,7 +104,8 @@ class SlurmBackend:
             native = self._native(version)
             job = self._job(version, native) if native else None
         except SlurmAbsentError:
-            # Slurm's silence says nothing about the job; one that waits gives no sign of life.
+            # Slurm's silence, which took a while, says nothing about the job; one that waits gives no sign of life.
+            status = read_status(version.store)
             return effective_state(status, version.store) if status.state is State.RUNNING else status.state
         if native is None:
             return effective_state(status, version.store)

@@ -23,3 +23,11 @@ def failures(status: Status) -> int:
         elif item.exit_code is not None:
             count += 1
     return count
+
+
+def needs_no_attempt(status: Status) -> bool:
+    """Whether nobody wants the task that a cluster starts again: its version is whole, or was stopped on request.
+
+    So it is when a node dies while the last tasks of a job tidy up. A resume says PENDING first.
+    """
+    return status.state in (State.COMPLETED, State.STOPPED)

@@ -54,7 +54,7 @@ def stopped(code: int, stop: StopRequest, control: Control | None, when: str = "
     if order.cause is StopCause.REQUESTED:
         return Outcome(code, State.STOPPED, order.reason + when)
     if order.cause is StopCause.TIME_LIMIT:
-        return Outcome(code, State.FAILED, f"time limit: {order.reason}{when}")
+        return Outcome(ExitCode.TIME_LIMIT, State.FAILED, f"time limit: {order.reason}{when}")
     return Outcome(order.code or code, State.FAILED, order.reason)
 
 

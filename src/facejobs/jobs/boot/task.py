@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from facejobs.errors import ExitCode, FacejobsError
+from facejobs.jobs.boot.attempts import needs_no_attempt
 from facejobs.jobs.boot.command import run_command
 from facejobs.jobs.boot.control import Control
 from facejobs.jobs.boot.heartbeat import Heartbeat
@@ -17,7 +18,7 @@ from facejobs.jobs.boot.outcome import Outcome, VersionState, outcome_of, stoppe
 from facejobs.jobs.boot.stop import StopRequest, StopRequestedError
 from facejobs.jobs.boot.task_log import LogHandler, SecretFilter, TaskLog
 from facejobs.jobs.boot.uploads import CheckpointUploads, GrowingFile, Repeated
-from facejobs.jobs.status import State
+from facejobs.jobs.status import State, read_status
 from facejobs.storage import environment as names
 from facejobs.storage.checkpoint_sync import CHECKPOINTS, JOURNAL
 from facejobs.storage.environment import BootEnvironment, secret_values
@@ -55,6 +56,8 @@ class Task:
 
     def run(self) -> int:
         """Fetch, run, upload, record; nothing but a bug raises."""
+        if self._is_over():
+            return ExitCode.OK
         with contextlib.ExitStack() as stack:
             stop = stack.enter_context(StopRequest(self._environment.time_limit))
             try:
@@ -77,6 +80,21 @@ class Task:
                 log.exception("an error that facejobs did not foresee")
                 outcome = Outcome(ExitCode.INTERNAL, State.FAILED, f"an unforeseen error: {error!r}")
             return self._finish(outcome, growing_log)
+
+    def _is_over(self) -> bool:
+        """Whether a cluster started this task again although its version needs no attempt any more."""
+        environment = self._environment
+        if environment.attempt is not None or not environment.version_url:
+            return False
+        # A store that does not answer is met, and logged, by the first step.
+        with contextlib.suppress(FacejobsError):
+            status = read_status(open_store(environment.version_url))
+            if needs_no_attempt(status):
+                print(f"facejobs: {environment.job} is {status.state}: nothing is done", flush=True)
+                if self._control is not None:
+                    self._control.tell_end(status.state)
+                return True
+        return False
 
     def _without_log(self, error: OSError) -> int:
         reason = f"the task's log cannot be written: {error.strerror}: {error.filename}"
