@@ -1,6 +1,9 @@
 """Jobs on ModelArts against a server over HTTP, through the SDK that users have, with an S3 server as the store."""
 
 import json
+import os
+import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -118,7 +121,6 @@ def test_the_image_that_runs_is_pinned_by_its_digest(fake: FakeModelArts, store:
 
 @both
 def test_hostile_words_arrive_as_they_were_typed(fake: FakeModelArts, store: VersionStore, api: str) -> None:
-    import shlex
 
     spec = a_spec(
         command=f"python train.py {shlex.quote(HOSTILE)}",
@@ -133,7 +135,6 @@ def test_hostile_words_arrive_as_they_were_typed(fake: FakeModelArts, store: Ver
     assert words[:5] == ["bash", "/home/work/run_train.sh", "python", "train.py", HOSTILE]
     assert words[-6:] == ["--note", HOSTILE, "--lines", "a\nb", "--dash", "--x"]
     # A real shell makes the same of it: it prints its arguments, and runs nothing else.
-    import subprocess
 
     shown = subprocess.run(
         ["sh", "-c", command.replace("bash /home/work/run_train.sh python", "printf '%s\\0'", 1)], capture_output=True
@@ -429,3 +430,55 @@ def test_a_version_imported_from_modelarts_is_gone_on_from(
     version = store.get("faces", 4)
     assert version.record.parent == "V0003"
     assert backend_of(version.record).state(version) is State.PENDING
+
+
+@both
+def test_a_container_that_does_what_the_request_says_completes_the_version(
+    fake: FakeModelArts, store: VersionStore, seaweedfs, tmp_path: Path, api: str
+) -> None:
+    """The request's command and variables, with what ModelArts adds to them, run by a shell as ModelArts would."""
+    store.store.write("faces/train.txt", b"data")
+    spec = a_spec(
+        command="sh -c 'cat $0/train.txt; mkdir $1/model; "
+        "echo $2 $3 at $DLS_TASK_INDEX of $DLS_TASK_HOSTS > $1/model/m.txt'",
+        inputs={"data": f"{store.url}/faces"},
+        parameters={"note": HOSTILE},
+    )
+    options = {"api": api, "flavor": "3", "work_dir": str(tmp_path / "work")}
+    version = submit(spec, store, open_backend("modelarts", options))
+    body = fake.started[0].body
+    if api == "v1":
+        command = body["config"]["user_command"]
+        given = {item["label"]: item["value"] for item in body["config"]["parameter"]}
+        added = {
+            "DLS_TASK_INDEX": "0",
+            "DLS_TASK_NUMBER": "1",
+            "BATCH_CUSTOM0_HOSTS": "host0:6666",
+            "DLS_TRAIN_URL": body["config"]["train_url"],
+            "DLS_UPLOAD_LOG_OBS_DIR": body["config"]["log_url"],
+        }
+    else:
+        command, given = body["algorithm"]["command"], body["algorithm"]["environments"]
+        added = {"VC_TASK_INDEX": "0", "MA_NUM_HOSTS": "1", "VC_WORKER_HOSTS": "host0"}
+    run_train = Path(__file__).parents[2] / "run_train.sh"
+    container = {
+        "PATH": os.environ["PATH"],
+        "TMPDIR": str(tmp_path),
+        "FACEJOBS_PYTHON": sys.executable,
+        **seaweedfs.environment,
+    }
+    assert "/home/work/run_train.sh" in command
+    done = subprocess.run(
+        ["sh", "-c", command.replace("/home/work/run_train.sh", str(run_train))],
+        env={**container, **given, **added},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    tell(fake, version, COMPLETED[api])
+    backend = backend_of(version.record)
+    assert backend.state(version) is State.COMPLETED
+    assert version.store.read("model/m.txt").decode() == f"--note {HOSTILE} at 0 of host0\n"
+    assert any(line.startswith("data") for line in backend.logs(version))

@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
-from facejobs.jobs.backends.base import Backend
+from facejobs.jobs.backends.base import Backend, BackendOptions
 from facejobs.jobs.backends.options import Where, check_options, read_options
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.spec import BACKENDS
@@ -27,7 +27,13 @@ _ENTRIES = {
     "container": _Entry("container", "ContainerBackend", "ContainerOptions"),
     "slurm": _Entry("slurm", "SlurmBackend", "SlurmOptions"),
     "kubernetes": _Entry("kubernetes", "KubernetesBackend", "KubernetesOptions", "kubernetes", ("kubernetes",)),
-    "modelarts": _Entry("modelarts", "ModelArtsBackend", "ModelArtsOptions", "modelarts", ("huaweicloudsdkcore",)),
+    "modelarts": _Entry(
+        "modelarts",
+        "ModelArtsBackend",
+        "ModelArtsOptions",
+        "modelarts",
+        ("huaweicloudsdkcore", "huaweicloudsdkmodelarts"),
+    ),
 }
 
 
@@ -46,6 +52,12 @@ def check_spec_options(name: str, options: Mapping[str, Any], where: Where) -> N
     """Raise SpecError for what a spec says wrongly to a backend, at `where(path)`; one not installed is not asked."""
     if not missing_for(name):
         check_options(_part(name, "options"), name, options, where)
+
+
+def options_type(name: str) -> type[BackendOptions]:
+    """The class of a backend's options, each with a description."""
+    options: type[BackendOptions] = _part(name, "options")
+    return options
 
 
 def _part(name: str, part: Literal["backend", "options"]) -> Any:
