@@ -114,10 +114,10 @@ def _is_here(image: str) -> bool:
 
 
 def _forget_images() -> None:
-    """Remove what was built of earlier states of the code, a gigabyte each."""
+    """Remove what was built of earlier states of the code, a gigabyte each, unless another session runs it."""
     for image in _output("buildah", "images", "--format", "{{.Name}}:{{.Tag}}").splitlines():
         if image.startswith(f"{BUILT}:"):
-            _output("buildah", "rmi", image)
+            subprocess.run(["buildah", "rmi", image], capture_output=True)
 
 
 def _make_base() -> None:
