@@ -11,8 +11,18 @@ app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command("backends")
-def backends(as_json: bool = options.JSON) -> None:
+def backends(
+    as_json: bool = options.JSON,
+    table: bool = typer.Option(
+        False, "--table", help="Print what each makes of every field of a spec, and its options, as Markdown."
+    ),
+) -> None:
     """List the places that run jobs, and what is missing here to use each."""
+    if table:
+        from facejobs.jobs.backends.table import backend_table
+
+        typer.echo(backend_table(), nl=False)
+        return
     from facejobs.cli.tables import print_table
     from facejobs.jobs.backends.opening import missing_for
     from facejobs.jobs.spec import BACKENDS
