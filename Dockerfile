@@ -18,10 +18,10 @@ RUN --mount=type=bind,source=requirements.txt,target=/tmp/requirements/gpu.txt \
     set -eu; \
     case "${DEVICE}" in gpu|cpu) ;; *) echo "error: DEVICE is gpu or cpu, not '${DEVICE}'" >&2; exit 2 ;; esac; \
     export DEBIAN_FRONTEND=noninteractive; \
-    python=; \
-    python3.11 -c 'import ensurepip, venv' 2>/dev/null || python='python3.11 python3.11-venv'; \
+    set -- ca-certificates libgomp1 libquadmath0; \
+    python3.11 -c 'import ensurepip, venv' 2>/dev/null || set -- "$@" python3.11 python3.11-venv; \
     apt-get update; \
-    apt-get install -y --no-install-recommends ca-certificates libgomp1 libquadmath0 ${python}; \
+    apt-get install -y --no-install-recommends "$@"; \
     python3.11 -m venv /opt/facejobs; \
     /opt/facejobs/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
         -r "/tmp/requirements/${DEVICE}.txt"; \
