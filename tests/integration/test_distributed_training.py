@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from slurm_jobs import SlurmVersion
 from worker_tasks import WorkerTasks
 
+from facejobs.jobs.spec import JobSpec
+from facejobs.jobs.status import State
 from facejobs.training.checkpoints import Checkpoint, CheckpointStore
 
 STEPS = 9
@@ -93,15 +96,24 @@ def differing(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> list
     return [name for name in left if left[name].tobytes() != right[name].tobytes()]
 
 
-def test_two_workers_end_with_the_weights_of_one_process_on_the_joint_batches(whole, data, tmp_path) -> None:
-    arrays = last_checkpoint(whole).arrays
-    program, output = Path(__file__).with_name("joint_batches.py"), tmp_path / "weights.npz"
+@pytest.fixture(scope="module")
+def joint_weights(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """What one process computes that goes through both parts of every batch itself."""
+    program, output = Path(__file__).with_name("joint_batches.py"), tmp_path_factory.mktemp("one") / "weights.npz"
     command = [sys.executable, str(program), str(data), "2", str(STEPS), str(output), *OPTIONS]
     subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    with np.load(output) as expected:
-        assert set(arrays) == set(expected.files)
-        for name in arrays:
-            np.testing.assert_allclose(arrays[name], expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    with np.load(output) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def assert_equal_but_for_summation(arrays: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert arrays.keys() == expected.keys()
+    for name, array in arrays.items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_two_workers_end_with_the_weights_of_one_process_on_the_joint_batches(whole, joint_weights) -> None:
+    assert_equal_but_for_summation(last_checkpoint(whole).arrays, joint_weights)
 
 
 def test_the_first_worker_alone_writes_and_uploads(whole) -> None:
@@ -148,3 +160,25 @@ def test_a_worker_that_hangs_is_named_and_the_job_fails(start, tmp_path) -> None
     assert "read_from_a_dead_disk" in tasks.log(1), tasks.log(1)
     assert "stacks of worker 0" in said and "join" in said
     assert tasks.checkpoints() == [3]
+
+
+def test_two_nodes_of_slurm_end_with_the_weights_of_one_process(slurm, data, joint_weights, tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith(("DLS_", "FACEJOBS_", "AWS_", "S3_"))]:
+        monkeypatch.delenv(name)
+    values = dict(zip((name.removeprefix("--") for name in OPTIONS[::2]), OPTIONS[1::2], strict=True))
+    spec = JobSpec.model_validate(
+        {
+            "name": "pair",
+            "command": "facejobs train recognition",
+            "inputs": {"data": str(data)},
+            "outputs": {"model": None},
+            "parameters": values,
+            "environment": {"OMP_NUM_THREADS": "1"},
+            "resources": {"nodes": 2, "cpus": 1, "memory": "500MiB"},
+        }
+    )
+    job = SlurmVersion.submit(spec, str(tmp_path / "store"), tmp_path / "scratch")
+    assert job.wait(180) is State.COMPLETED, job.log()
+    checkpoint, _ = CheckpointStore(Path(job.version.url) / "checkpoints").load_last()
+    assert checkpoint is not None and "2 workers train together" in job.log()
+    assert_equal_but_for_summation(checkpoint.arrays, joint_weights)

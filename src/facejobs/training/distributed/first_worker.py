@@ -66,24 +66,30 @@ class FirstWorker(WorkerGroup):
         """Wait until all workers are here; raises WorkerLostError at the deadline, StorageError, ParameterError."""
         with self._listen(place) as listener:
             token = place.announce(listener.getsockname()[1]).token
-            log.info("waiting for %d other workers; they find this one through %s", self.size - 1, place)
+            log.info("%d workers are to train together; the others find this one through %s", self.size, place)
             Thread(target=self._accept, args=(listener, token), name="join", daemon=True).start()
-            with self._changed:
-                if not self._changed.wait_for(lambda: len(self._members) == self.size - 1, self._hang_seconds):
-                    absent = sorted(set(range(1, self.size)) - self._members.keys())
-                    raise WorkerLostError(
-                        f"of {self.size} workers, number {', '.join(map(str, absent))} did not come within "
-                        f"{self._hang_seconds / 60:g} minutes: look into the logs of those tasks, which are to find "
-                        f"this one through {place}"
-                    )
-        with contextlib.suppress(StorageError, OSError):
-            place.clear()
+            try:
+                self._wait_for_others(place)
+            finally:
+                with contextlib.suppress(StorageError, OSError):
+                    place.clear()
         self.address = self._members[1].link.own_address
         self.engine_port = _free_port(self.address)
         self._send_all({"engine_port": self.engine_port})
         Thread(target=self._look_after, name="look after workers", daemon=True).start()
         self.progressed()
         log.info("%d workers train together: %s", self.size, ", ".join(self._names()))
+
+    def _wait_for_others(self, place: MeetingPlace) -> None:
+        with self._changed:
+            if self._changed.wait_for(lambda: len(self._members) == self.size - 1, self._hang_seconds):
+                return
+            absent = sorted(set(range(1, self.size)) - self._members.keys())
+        raise WorkerLostError(
+            f"of {self.size} workers, number {', '.join(map(str, absent))} did not come within "
+            f"{self._hang_seconds / 60:g} minutes: look into the logs of those tasks, which are to find this one "
+            f"through {place}"
+        )
 
     def _names(self) -> list[str]:
         return [f"0 ({socket.gethostname()})", *(f"{rank} ({m.host})" for rank, m in sorted(self._members.items()))]

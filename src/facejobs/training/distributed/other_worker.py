@@ -83,11 +83,15 @@ class OtherWorker(WorkerGroup):
                     dump_stacks(f"worker {self.rank} ({socket.gethostname()})")
                     self._send({"kind": "dumped", "phase": self._phase, "step": self._step})
                 case "end":
+                    link.close()
                     self._take_end(message)
                     return
         self._lost("its connection ended")
 
     def _take_end(self, message: Message) -> None:
+        if self._ended.is_set():
+            # This worker's own error, which it is about to report.
+            return
         self._ended.set()
         if message["code"] not in _DONE:
             leave(message["code"], message["message"])
