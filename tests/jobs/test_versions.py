@@ -130,6 +130,9 @@ def test_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert open_version_store(str(tmp_path / "third")).url == str(tmp_path / "third")
     with pytest.raises(StorageError, match="no store for ftp"):
         open_version_store("ftp://host/x")
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="is a file, not a folder"):
+        open_version_store(str(tmp_path / "file"))
 
 
 class TestIndex:

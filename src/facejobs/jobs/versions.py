@@ -7,15 +7,17 @@ deletion leaves a tombstone in its place, so a number is never used twice.
 import os
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 
 from facejobs.jobs.errors import WHAT_TO_DO, JobError, SpecError, VersionDamagedError, VersionNotFoundError
 from facejobs.jobs.references import parse_reference
 from facejobs.jobs.spec import JOB_NAME
 from facejobs.jobs.version_record import RECORD, Tombstone, VersionRecord, parse_record, version_name, version_number
 from facejobs.storage import environment as contract
-from facejobs.storage.errors import NotFoundError
+from facejobs.storage.errors import NotFoundError, StorageError
 from facejobs.storage.opening import open_store
 from facejobs.storage.store import ObjectStore
+from facejobs.storage.url import is_remote
 
 DEFAULT_STORE = ".facejobs"
 DELETED = "deleted"
@@ -173,5 +175,9 @@ class VersionStore:
 
 
 def open_version_store(url: str | None = None) -> VersionStore:
-    """The store at `url`, else at FACEJOBS_STORE, else in `.facejobs` here; raises StorageError for a bad URL."""
-    return VersionStore(open_store(url or os.environ.get(contract.STORE) or DEFAULT_STORE))
+    """The store at `url`, else at FACEJOBS_STORE, else in `.facejobs` here; StorageError for a bad URL or a file."""
+    chosen = url or os.environ.get(contract.STORE) or DEFAULT_STORE
+    place = Path(chosen)
+    if not is_remote(chosen) and place.exists() and not place.is_dir():
+        raise StorageError(f"{chosen} is a file, not a folder that versions are kept in; name a folder or s3://BUCKET")
+    return VersionStore(open_store(chosen))
