@@ -22,6 +22,7 @@ from facejobs.jobs.versions import open_version_store
 
 BASH = shutil.which("bash") or "bash"
 IMAGE = "registry.example.com/team/facejobs@sha256:" + "0" * 64
+KEYS_FILE = "[default]\naws_access_key_id = file-id\naws_secret_access_key = file-key\n"
 HOSTILE = [
     "$(touch /tmp/x)", "`touch /tmp/x`", "a;touch /tmp/x", "a'b", 'a"b', "a\nb", "-v /:/host", "--privileged", "%s",
     "*", "ünïcode 日本", "", " ", "a,b", "a=b", "~", "\\", "|&><",
@@ -36,6 +37,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith(("DLS_", "FACEJOBS_", "AWS_", "S3_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("FACEJOBS_GPUS", "2")
     monkeypatch.setattr(os, "getuid", lambda: 1234)
@@ -148,6 +150,25 @@ def test_settings_of_the_store_and_of_tasks_are_passed_on(podman, monkeypatch) -
         monkeypatch.setenv(name, value)
     assert settings.items() <= planned().environment.items()
     assert planned(environment={"FACEJOBS_GRACE": "9"}).environment["FACEJOBS_GRACE"] == "9"
+
+
+def test_keys_of_the_aws_files_are_passed_on_by_name(podman, monkeypatch, tmp_path) -> None:
+    (tmp_path / "credentials").write_text(KEYS_FILE)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    plan = planned()
+    assert plan.environment["AWS_SECRET_ACCESS_KEY"] == HIDDEN and "file-key" not in str(plan.as_json())
+    assert "--env=AWS_ACCESS_KEY_ID" in words(plan) and "--env=AWS_SESSION_TOKEN" not in words(plan)
+    environment = ContainerBackend().environment_of(a_spec())
+    assert (environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]) == ("file-id", "file-key")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-environment")
+    assert ContainerBackend().environment_of(a_spec())["AWS_ACCESS_KEY_ID"] == "of-the-environment"
+
+
+def test_certificates_of_a_private_store_are_mounted(podman, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    plan = planned()
+    assert f"--mount=type=bind,source={tmp_path}/ca.pem,target=/facejobs/ca-bundle.pem,readonly" in words(plan)
+    assert plan.environment["AWS_CA_BUNDLE"] == "/facejobs/ca-bundle.pem"
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:8333", "http://localhost:9000", "http://[::1]:80"])

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 from facejobs.jobs.backends.base import HIDDEN, Plan, QueuedJob
+from facejobs.jobs.backends.container_credentials import storage_credentials
 from facejobs.jobs.backends.container_judgement import Judgement
 from facejobs.jobs.backends.container_mounts import WORK_INSIDE
 from facejobs.jobs.backends.container_options import ContainerOptions
@@ -108,6 +109,10 @@ class ContainerBackend(SupervisedBackend):
             shared=run.mounts.written,
             owner=user.owner,
         )
+
+    def environment_of(self, spec: JobSpec) -> dict[str, str]:
+        """With the keys of the object store, which the tool passes on by their names."""
+        return {**super().environment_of(spec), **storage_credentials()}
 
     def task_folder(self, work: Path) -> Path:
         """The part of the work folder that the container sees."""

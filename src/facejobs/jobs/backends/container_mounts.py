@@ -1,5 +1,6 @@
 """Where things of this machine are in a container: in one folder of its root, so that they hide nothing there."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from facejobs.jobs.spec import JobSpec
 from facejobs.storage.url import is_remote
 
 _ROOT = "/facejobs"
+# The certificates by which an object store is trusted whose own are not those of a public authority.
+CA_BUNDLE = "AWS_CA_BUNDLE"
 WORK_INSIDE = f"{_ROOT}/work"
 
 
@@ -38,6 +41,7 @@ class Mounts:
     mounts: list[Mount]
     spec: JobSpec
     url: str
+    ca_bundle: str | None
 
     @property
     def written(self) -> list[str]:
@@ -64,4 +68,8 @@ def mounts_of(spec: JobSpec, url: str, work: Path) -> Mounts:
     if spec.output_url and not is_remote(spec.output_url):
         outputs[spec.output] = f"{_ROOT}/published"
         mounts.append(Mount(spec.output_url, f"{_ROOT}/published", read_only=False))
-    return Mounts(mounts, spec.model_copy(update={"inputs": inputs, "outputs": outputs}), url)
+    ca_bundle = None
+    if os.environ.get(CA_BUNDLE):
+        ca_bundle = f"{_ROOT}/ca-bundle.pem"
+        mounts.append(Mount(str(Path(os.environ[CA_BUNDLE]).resolve()), ca_bundle, read_only=True))
+    return Mounts(mounts, spec.model_copy(update={"inputs": inputs, "outputs": outputs}), url, ca_bundle)

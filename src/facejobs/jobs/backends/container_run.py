@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from facejobs.jobs.backends.container_mounts import WORK_INSIDE, Mounts, mounts_of
+from facejobs.jobs.backends.container_credentials import storage_credentials
+from facejobs.jobs.backends.container_mounts import CA_BUNDLE, WORK_INSIDE, Mounts, mounts_of
 from facejobs.jobs.backends.container_options import ContainerOptions
 from facejobs.jobs.backends.container_user import ContainerUser
-from facejobs.jobs.backends.contract import STORAGE_CREDENTIALS, STORAGE_SETTINGS, job_variables
+from facejobs.jobs.backends.contract import STORAGE_SETTINGS, job_variables
 from facejobs.jobs.backends.local_plan import COPY_EVERY, work_folder
 from facejobs.jobs.spec import JobSpec
 from facejobs.storage import environment as names
@@ -75,7 +76,7 @@ def describe_run(spec: JobSpec, options: ContainerOptions, user: ContainerUser, 
         image=spec.image or "IMAGE",
         words=mounts.spec.command_line(inputs, {spec.output: f"{WORK_INSIDE}/output"}),
         variables=_variables(mounts, user, os.environ),
-        secrets=list(dict.fromkeys([*filter(os.environ.get, STORAGE_CREDENTIALS), *spec.secrets])),
+        secrets=list(dict.fromkeys([*storage_credentials(), *spec.secrets])),
         mounts=mounts,
         options=_tool_options(spec, options, user, name, url),
     )
@@ -85,6 +86,8 @@ def _variables(mounts: Mounts, user: ContainerUser, environment: Mapping[str, st
     """The boot contract, without secrets, as the container sees it."""
     spec = mounts.spec
     variables = {name: environment[name] for name in _PASSED_ON if environment.get(name)}
+    if mounts.ca_bundle:
+        variables[CA_BUNDLE] = mounts.ca_bundle
     if not spec.resources.gpus:
         # Images made for CUDA ask for all GPUs, and some machines give them to any container that does.
         variables["NVIDIA_VISIBLE_DEVICES"] = "void"

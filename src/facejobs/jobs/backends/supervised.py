@@ -49,6 +49,10 @@ class SupervisedBackend(ABC):
         """The spec that is run."""
         return version.record.spec
 
+    def environment_of(self, spec: JobSpec) -> dict[str, str]:
+        """The environment of the supervisor; JobError if a secret is not set."""
+        return inherited(spec, os.environ)
+
     @abstractmethod
     def task_folder(self, work: Path) -> Path:
         """Where the task itself works, in the work folder of its version."""
@@ -106,7 +110,7 @@ class SupervisedBackend(ABC):
         plan = self.plan(spec, version.url)
         if plan.impossible:
             raise JobError("this machine cannot run the job: " + "; ".join(plan.impossible))
-        environment, work = inherited(spec, os.environ), work_of(version)
+        environment, work = self.environment_of(spec), work_of(version)
         folder = Path.cwd() if fresh else self._command_folder(work)
         with _locked(work) as lock:
             self.kill(work)
