@@ -125,4 +125,4 @@ def _lines(image: "RemoteImage", facts: dict[str, Any]) -> list[tuple[str, str]]
     starts = " ".join(image.config.entrypoint) or "none"
     verdict = "" if facts["starts_run_train"] else "; NOT run_train.sh, so submit refuses it"
     lines += [("entry point", starts + verdict), ("user", image.config.user or "root")]
-    return lines + [(f"label {name}", value) for name, value in sorted(image.config.labels.items())]
+    return lines + [(f"label {name}", value) for name, value in sorted(image.config.labels.items()) if value]

@@ -8,7 +8,8 @@ from typing import Any
 
 from facejobs.jobs.image.errors import ImageError, ImageRefusedError
 from facejobs.jobs.image.reference import ImageReference, parse_reference, parse_remote
-from facejobs.jobs.image.registry import ARCHITECTURE, RemoteImage, examine, explain
+from facejobs.jobs.image.registry import ARCHITECTURE, RemoteImage, examine
+from facejobs.jobs.image.registry_errors import explain
 from facejobs.jobs.image.resolve import check_entry_point, starts_run_train, without_entry_point
 from facejobs.jobs.image.tool import Tool, ask, last_line, run_showing
 

@@ -6,7 +6,6 @@ podman and buildah can only ask by fetching the whole image, so they are not use
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +13,12 @@ from typing import Any
 
 from facejobs.jobs.image.errors import ImageError, ImageRefusedError
 from facejobs.jobs.image.reference import ImageReference
-from facejobs.jobs.image.tool import Tool, ask, last_line
+from facejobs.jobs.image.registry_errors import explain
+from facejobs.jobs.image.tool import Tool, ask
 
 ARCHITECTURE = "amd64"
 _OS = "linux"
 _SECONDS = 60.0
-# The codes of the distribution specification, docker's own words, and Harbor's.
-_ABSENT = re.compile(r"manifest unknown|name unknown|no such manifest|artifact \S+ not found")
-_NO_LOGIN = ("unauthorized", "authentication required", "no basic auth credentials", "unable to retrieve auth token")
-_DENIED = ("denied", "forbidden", "insufficient_scope")
 
 
 @dataclass(frozen=True)
@@ -124,28 +120,6 @@ def _answer(tool: Tool, reference: ImageReference, arguments: list[str]) -> str:
     if answer.returncode:
         raise explain(reference, answer.stderr)
     return answer.stdout
-
-
-def explain(reference: ImageReference, output: str) -> ImageError:
-    """An error in words from what a tool said when a registry did not do as asked."""
-    text = output.lower()
-    registry = reference.registry
-    if _ABSENT.search(text):
-        what = "digest" if reference.digest else "tag"
-        return ImageRefusedError(
-            f"{reference} is not there: {registry} has no such {what}; it was deleted, or its name is misspelt"
-        )
-    if any(words in text for words in _NO_LOGIN):
-        return ImageError(
-            f"{registry} wants a login for {reference.name}: `docker login {registry}` "
-            "(or podman, buildah, skopeo login), then the same command again"
-        )
-    if any(words in text for words in _DENIED):
-        return ImageError(
-            f"{registry} refuses {reference.name} to the user that is logged in: ask for the right to it, "
-            f"or log in as another one ({last_line(output)})"
-        )
-    return ImageError(f"{registry} cannot be asked for {reference}: {last_line(output)}")
 
 
 def _parse(reference: ImageReference, text: str) -> Any:

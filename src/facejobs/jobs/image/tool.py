@@ -1,6 +1,8 @@
 """The container tools of this machine, and how they are run."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from facejobs.jobs.image.errors import ImageError
 BUILDERS = ("docker", "podman", "buildah")
 _ASK_SECONDS = 20.0
 _TAIL_LINES = 15
+# As skopeo reports: time="…" level=fatal msg="…"
+_LOGGED = re.compile(r'level=(?:fatal|error) msg="((?:[^"\\]|\\.)*)"')
 _INSTALL = "install one of them (Debian and Ubuntu: apt-get install buildah skopeo)"
 
 
@@ -70,7 +74,7 @@ def ask(tool: Tool, arguments: Sequence[str], seconds: float) -> "subprocess.Com
             env=tool.environment,
         )
     except subprocess.TimeoutExpired:
-        raise ImageError(f"{tool.name} {arguments[0]} did not answer within {seconds:g} s") from None
+        raise ImageError(f"{tool.name} did not answer within {seconds:g} s: {shlex.join(arguments)}") from None
     except OSError as error:
         raise ImageError(f"{tool.path} cannot be run: {error.strerror}") from None
 
@@ -107,6 +111,9 @@ def run_showing(tool: Tool, arguments: Sequence[str], show: Callable[[str], None
 
 
 def last_line(text: str) -> str:
-    """The last line that says something; tools put the cause there."""
+    """The last line that says something, without the time and level around it; tools put the cause there."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it says nothing about why"
+    if not lines:
+        return "it says nothing about why"
+    logged = _LOGGED.search(lines[-1])
+    return re.sub(r"\\(.)", r"\1", logged[1]) if logged else lines[-1]
