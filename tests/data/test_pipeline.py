@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -54,7 +55,8 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> FaceRecordFile:
 
 
 def batches_of(records: FaceRecordFile, size: int = 20, threads: int = 2, prefetch: int = 2, **kw) -> TrainingBatches:
-    return TrainingBatches(records, size, kw.pop("seed", 1), kw.pop("augmentation", Augmentation()), threads, prefetch)
+    seed, augmentation = kw.pop("seed", 1), kw.pop("augmentation", Augmentation())
+    return TrainingBatches(records, size, seed, augmentation, threads, prefetch, **kw)
 
 
 def content(batch: Batch) -> tuple[object, ...]:
@@ -105,6 +107,35 @@ def test_any_start_and_any_number_of_threads_give_the_same_bytes(records: FaceRe
     with batches_of(records, size=50, threads=threads, prefetch=4) as batches:
         for start in (0, 1, 3, 4, 9):
             assert first(batches, start, 14 - start) == expected[start:]
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_the_parts_of_several_workers_are_together_the_batch_of_one(records: FaceRecordFile, workers: int) -> None:
+    with batches_of(records) as whole, ExitStack() as stack:
+        share = 20 // workers
+        parts = [
+            stack.enter_context(batches_of(records, slots=range(first, first + share))).start(3)
+            for first in range(0, 20, share)
+        ]
+        for expected, *got in itertools.islice(zip(whole.start(3), *parts, strict=False), 4):
+            assert {(part.step, part.epoch) for part in got} == {(expected.step, expected.epoch)}
+            for name in ("images", "labels", "gain", "bias", "keys"):
+                joint = np.concatenate([getattr(part, name) for part in got])
+                np.testing.assert_array_equal(joint, getattr(expected, name))
+
+
+def test_an_unreadable_image_is_replaced_within_the_part_it_is_in(tmp_path: Path) -> None:
+    records, different = write(tmp_path, 20, {5: b"none"}), []
+    for slots in (range(10), range(10, 20)):
+        with batches_of(records, slots=slots) as batches:
+            different.append((len(set(next(batches.start(0)).keys.tolist())), list(batches.skipped)))
+    assert sorted(different) == [(9, [5]), (10, [])]
+
+
+@pytest.mark.parametrize("slots", [range(0), range(15, 25), range(-1, 5), range(0, 20, 2)])
+def test_slots_that_are_no_part_of_a_batch_are_refused(records: FaceRecordFile, slots: range) -> None:
+    with pytest.raises(ValueError, match="no slots of a batch of 20"):
+        batches_of(records, slots=slots)
 
 
 def test_seeds_and_epochs_differ(records: FaceRecordFile) -> None:

@@ -28,6 +28,15 @@ def test_modelarts_names_are_enough() -> None:
     assert environment.input("data") == environment.work / "inputs" / "data"
 
 
+def test_tasks_that_train_together_know_their_number_and_hosts() -> None:
+    environment = BootEnvironment.read({"DLS_TASK_INDEX": "1", "DLS_TASK_NUMBER": "3", "DLS_TASK_HOSTS": "a, b,c"})
+    assert (environment.task, environment.tasks, environment.hosts) == (1, 3, ("a", "b", "c"))
+    alone = BootEnvironment.read({})
+    assert (alone.tasks, alone.hosts) == (1, ())
+    with pytest.raises(StorageError, match="DLS_TASK_INDEX is 2, but DLS_TASK_NUMBER is 2: tasks are numbered from 0"):
+        BootEnvironment.read({"DLS_TASK_INDEX": "2", "DLS_TASK_NUMBER": "2"})
+
+
 def test_another_output_is_another_run_and_the_same_one_goes_on() -> None:
     def work(url: str, endpoint: str = "") -> Path:
         return BootEnvironment.read({"DLS_TRAIN_URL": url, "S3_ENDPOINT": endpoint}).work
