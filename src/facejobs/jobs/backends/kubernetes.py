@@ -161,7 +161,9 @@ class KubernetesBackend:
         return ClusterJob(spec, self.options, url, names.run_name(url), attempt, several and bool(jobset))
 
     def _start(self, version: VersionFolder, cluster: Cluster, attempt: int) -> None:
-        job = self._job(cluster, version.record.spec, store_url(version.url), attempt)
+        pinned = version.record.pinned_image
+        spec = version.record.spec.changed(image=pinned) if pinned else version.record.spec
+        job = self._job(cluster, spec, store_url(version.url), attempt)
         plan = make_plan(job, cluster.namespace)
         if plan.impossible:
             raise JobError("the cluster cannot run the job: " + "; ".join(plan.impossible))

@@ -1,6 +1,7 @@
 """One namespace of one cluster, asked through the official client; its errors come out in words."""
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -69,12 +70,12 @@ class Cluster:
     def create_secret(self, body: Manifest) -> None:
         """Make a Secret."""
         doing = f"create the Secret {body['metadata']['name']}"
-        self._ask(doing, self._core.create_namespaced_secret, self.namespace, body)
+        self._send(doing, self._core.create_namespaced_secret, self.namespace, body)
 
     def create_service(self, body: Manifest) -> None:
         """Make a Service."""
         doing = f"create the Service {body['metadata']['name']}"
-        self._ask(doing, self._core.create_namespaced_service, self.namespace, body)
+        self._send(doing, self._core.create_namespaced_service, self.namespace, body)
 
     def start(self, kind: Kind, name: str) -> None:
         """Let the pods of a suspended Job or JobSet begin."""
@@ -98,9 +99,9 @@ class Cluster:
 
     def kill_pod(self, name: str) -> None:
         """Remove a pod without letting it end by itself."""
-        delete = self._core.delete_namespaced_pod
         with _absent_is_fine():
-            self._ask(f"delete the pod {name}", delete, name, self.namespace, grace_period_seconds=0)
+            delete = self._core.delete_namespaced_pod
+            self._send(f"delete the pod {name}", delete, name, self.namespace, grace_period_seconds=0)
 
     def workloads(self) -> list[tuple[Kind, Manifest]]:
         """All Jobs and JobSets of facejobs in the namespace."""
@@ -115,8 +116,7 @@ class Cluster:
 
     def pods(self, selector: str) -> Pods:
         """The pods with these labels."""
-        answer = self._read("list pods", self._core.list_namespaced_pod, self.namespace, label_selector=selector)
-        found = self._dict(self._api.sanitize_for_serialization(answer))
+        found = self._list("list pods", self._core.list_namespaced_pod, label_selector=selector)
         return Pods(found.get("items") or [], str(found.get("metadata", {}).get("resourceVersion", "")))
 
     def pod_changes(self, selector: str, since: str, seconds: int) -> Iterator[tuple[str, Manifest]]:
@@ -124,55 +124,73 @@ class Cluster:
 
         ClusterRefusedError with code 410 where `since` is too long ago: list them anew.
         """
-        stream = watch.Watch().stream(
+        lines = self._stream(
+            "watch pods",
             self._core.list_namespaced_pod,
             self.namespace,
             label_selector=selector,
             resource_version=since,
             timeout_seconds=seconds,
+            watch=True,
             _request_timeout=(_TIMEOUT[0], seconds + _TIMEOUT[1]),
         )
-        while True:
-            event = self._ask("watch pods", lambda: next(stream, None), timeout=False)
-            if event is None:
-                return
-            yield event["type"], event["raw_object"]
+        for line in lines:
+            event = self._json(line)
+            if event.get("type") == "ERROR":
+                told = event["object"]
+                error = ApiException(status=told.get("code"), reason=told.get("message"))
+                raise refused(error, self.host, "watch pods")
+            yield event["type"], event["object"]
 
     def pod_log(self, name: str, follow: bool) -> Iterator[str]:
         """Lines of a pod's log, each with the time it was written; with `follow` until the pod ends."""
-        doing = f"read the log of the pod {name}"
-        response = self._ask(
-            doing,
+        yield from self._stream(
+            f"read the log of the pod {name}",
             self._core.read_namespaced_pod_log,
             name,
             self.namespace,
             container=CONTAINER,
             follow=follow,
             timestamps=True,
-            _preload_content=False,
-            timeout=False,
             _request_timeout=_FOLLOW_TIMEOUT if follow else _TIMEOUT,
         )
-        with contextlib.closing(response):
-            lines = watch.watch.iter_resp_lines(response)
-            while (line := self._ask(doing, lambda: next(lines, None), timeout=False)) is not None:
-                yield line
 
     def warnings_of(self, name: str) -> list[str]:
         """What the cluster says went wrong with an object, newest last; nothing where one may not ask."""
         selector = f"involvedObject.name={name},type=Warning"
         try:
-            answer = self._read(
-                "list events", self._core.list_namespaced_event, self.namespace, field_selector=selector
-            )
+            found = self._list("list events", self._core.list_namespaced_event, field_selector=selector)
         except ClusterRefusedError:
             return []
-        events = self._dict(self._api.sanitize_for_serialization(answer)).get("items") or []
+        events = found.get("items") or []
         events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
         return [f"{event.get('reason', '')}: {event.get('message', '')}" for event in events]
 
     def _path(self, kind: Kind, name: str) -> tuple[str, str, str, str, str]:
         return kind.group, kind.version, self.namespace, kind.plural, name
+
+    def _send(self, doing: str, ask: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        """Ask without reading what is answered, which may be a Secret, and which the client would log."""
+        self._ask(doing, ask, *arguments, _preload_content=False, **options).close()
+
+    def _list(self, doing: str, ask: Callable[..., Any], **options: Any) -> Manifest:
+        """A collection as the server sends it: the client's own classes refuse what a newer server may say."""
+        response = self._read(doing, ask, self.namespace, _preload_content=False, **options)
+        return {} if response is None else self._json(response.data)
+
+    def _stream(self, doing: str, ask: Callable[..., Any], *arguments: Any, **options: Any) -> Iterator[str]:
+        """Lines as they come."""
+        response = self._ask(doing, ask, *arguments, _preload_content=False, timeout=False, **options)
+        with contextlib.closing(response):
+            lines = watch.watch.iter_resp_lines(response)
+            while (line := self._ask(doing, lambda: next(lines, None), timeout=False)) is not None:
+                yield line
+
+    def _json(self, text: str | bytes) -> Manifest:
+        try:
+            return self._dict(json.loads(text))
+        except ValueError:
+            return self._dict(text)
 
     def _read(self, doing: str, ask: Callable[..., _Answer], *arguments: Any, **options: Any) -> _Answer | None:
         """Ask what changes nothing, again if the connection fails; None for 404."""

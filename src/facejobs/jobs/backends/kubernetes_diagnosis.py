@@ -35,9 +35,9 @@ def task_of(pod: Manifest) -> int:
 
 
 def newest(pods: list[Manifest], task: int = 0) -> Manifest | None:
-    """The newest pod of a task."""
+    """The newest pod of a task: the one that has not ended, as a pod is only replaced when it has."""
     own = [pod for pod in pods if task_of(pod) == task]
-    return max(own, key=lambda pod: pod["metadata"].get("creationTimestamp") or "", default=None)
+    return max(own, key=lambda pod: (not is_over(pod), pod["metadata"].get("creationTimestamp") or ""), default=None)
 
 
 def is_over(pod: Manifest) -> bool:
