@@ -4,6 +4,7 @@ It follows the public API references: V1 (`/v1/{project}/training-jobs…`, erro
 (`/v2/{project}/training-jobs…`, errors as `error_code` and `error_msg`).
 """
 
+import contextlib
 import json
 import re
 import threading
@@ -41,6 +42,7 @@ class FakeModelArts:
     # (HTTP status, body) for the next request whose path matches the pattern.
     refusals: list[tuple[str, int, Any]] = field(default_factory=list)
     after_stop: Any = None
+    delay: float = 0.0
 
     def __post_init__(self) -> None:
         fake = self
@@ -87,13 +89,15 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(raw) if raw else None
         request = Request(self.command, address.path, query, dict(self.headers), body)
         self.modelarts.requests.append(request)
+        time.sleep(self.modelarts.delay)
         status, answer = self._answer(request, raw)
         data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        with contextlib.suppress(ConnectionError):
+            self.end_headers()
+            self.wfile.write(data)
 
     def _answer(self, request: Request, raw: bytes) -> tuple[int, Any]:
         if not self._signed(request, raw):

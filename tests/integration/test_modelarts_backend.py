@@ -287,6 +287,8 @@ V1_QUOTA = {"is_success": False, "error_message": "Job quota is exhausted", "err
         ("v2", 500, "<html>oops</html>", "oops"),
         ("v2", 200, "[]", "no JSON object"),
         ("v2", 201, {"kind": "job"}, "without a number"),
+        ("v2", 201, {"metadata": "x", "status": [1]}, "ModelArts|127.0.0.1"),
+        ("v2", 201, "null", "no JSON object"),
         ("v1", 200, V1_QUOTA, "quota is used up"),
         ("v1", 400, V1_QUOTA, "ModelArts.0116 Job quota is exhausted"),
         ("v1", 200, {"is_success": True}, "without a number"),
@@ -482,3 +484,16 @@ def test_a_container_that_does_what_the_request_says_completes_the_version(
     assert backend.state(version) is State.COMPLETED
     assert version.store.read("model/m.txt").decode() == f"--note {HOSTILE} at 0 of host0\n"
     assert any(line.startswith("data") for line in backend.logs(version))
+
+
+def test_an_answer_that_never_comes_is_told(fake: FakeModelArts, store: VersionStore, monkeypatch) -> None:
+    from facejobs.jobs.backends import modelarts_client
+
+    version = submit(a_spec(), store, opened("v2"))
+    monkeypatch.setattr(modelarts_client, "_TIMEOUT_SECONDS", (0.2, 0.2))
+    fake.delay = 1.0
+    for api in ("v1", "v2"):
+        with pytest.raises(JobError, match="cannot be asked to list jobs"):
+            opened(api).list()
+    with pytest.raises(JobError, match="cannot be asked to show the job"):
+        backend_of(version.record).state(version)

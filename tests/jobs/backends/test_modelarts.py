@@ -256,6 +256,11 @@ def test_a_plan_without_access_shows_the_request_and_what_is_missing(monkeypatch
     ]
 
 
+def test_numbers_typed_with_o_are_text() -> None:
+    options = read_options(ModelArtsOptions, "modelarts", {"flavor": 3, "workspace_id": 0, "project_id": 12})
+    assert (options.flavor, options.workspace_id, options.project_id) == ("3", "0", "12")
+
+
 def test_where_requests_go() -> None:
     pytest.importorskip("huaweicloudsdkmodelarts")
     told = {"HUAWEICLOUD_SDK_PROJECT_ID": "p", "HUAWEICLOUD_SDK_REGION": "cn-north-4"}

@@ -42,11 +42,12 @@ class ModelArtsBackend:
         self.options = options or ModelArtsOptions()
 
     def plan(self, spec: JobSpec, folder_url: str | None = None) -> Plan:
-        """What `submit` would send; of a new V1 job, as it is not asked here whether ModelArts has one already."""
+        """What `submit` would send; of V1 what makes the ModelArts job, since nothing is looked up for a plan."""
         url = folder_url or f"{UNKNOWN_STORE}/jobs/{spec.name}/{version_name(1)}"
         honoured, emulated, impossible = judge(spec, self.options, url)
         environment = variables(spec, self.options, url, attempt=1)
         if self.options.api == "v1":
+            emulated.append(modelarts_v1.VERSIONS)
             impossible += modelarts_v1.judge_v1(spec, self.options)
         else:
             more_emulated, more_impossible = modelarts_v2.judge_v2(spec, environment)

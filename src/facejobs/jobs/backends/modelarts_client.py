@@ -131,7 +131,6 @@ class ModelArtsClient:
 
     def _answer(self, what: str, send: Callable[[], tuple[int, bytes]]) -> dict[str, Any]:
         from huaweicloudsdkcore.exceptions.exceptions import SdkException, ServiceResponseException
-        from requests import RequestException
 
         try:
             status, content = send()
@@ -140,8 +139,14 @@ class ModelArtsClient:
             raise refusal(what, str(self.place), code, message, int(error.status_code or 0)) from None
         except SdkException as error:
             raise self._silent(what, str(error.error_msg)) from None
-        except RequestException as error:
+        except OSError as error:
+            # Of requests, which the SDK sends with: a timeout, or an answer that breaks off.
             raise self._silent(what, str(error)) from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # The SDK puts an answer into its classes, whatever it is.
+            raise ModelArtsError(
+                f"{self.place}: asked to {what}, it answered what its SDK cannot read: {error}"
+            ) from None
         if not content.strip():
             return {}
         try:
@@ -158,6 +163,18 @@ class ModelArtsClient:
             f"{self.place.endpoint} cannot be asked to {what}: {why[:300]}; look at the region or the endpoint, and at "
             "this machine's network"
         )
+
+
+def objects(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in a list of an answer; empty if it is none."""
+    value = answer.get(name)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def part(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An object in an answer; empty if it is none."""
+    value = answer.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _own_words(error: Any) -> tuple[str, str]:

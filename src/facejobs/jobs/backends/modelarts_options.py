@@ -27,6 +27,9 @@ class NfsVolume(BaseModel):
 class ModelArtsOptions(BackendOptions):
     """The options of the backend `modelarts`. No field holds a credential: those come from the environment only."""
 
+    # `-o workspace_id=0` is a number when it is typed.
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
     api: Api = Field("v2", description="which ModelArts API: v1 has versions, v2 is the one that new projects get")
     region: str | None = Field(None, description="region, such as cn-north-4; default: HUAWEICLOUD_SDK_REGION")
     endpoint: str | None = Field(
@@ -47,11 +50,6 @@ class ModelArtsOptions(BackendOptions):
         description="work folder in the container; /cache/facejobs where there is a /cache",
     )
     nfs: NfsVolume | None = Field(None, description="a shared file system to mount: {server_path, local_path, id}")
-
-    @field_validator("flavor", mode="before")
-    @classmethod
-    def _digits(cls, value: object) -> object:
-        return str(value) if type(value) is int else value
 
     @field_validator("region")
     @classmethod

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from facejobs.jobs.backends.modelarts_client import ModelArtsClient
+from facejobs.jobs.backends.modelarts_client import ModelArtsClient, objects
 from facejobs.jobs.backends.modelarts_errors import ModelArtsError
 from facejobs.jobs.backends.modelarts_options import ModelArtsOptions
 from facejobs.jobs.backends.modelarts_request import command_words, description, obs_path, shell_line, variables
@@ -13,6 +13,11 @@ from facejobs.storage import environment as names
 from facejobs.storage.url import is_remote, join_url
 
 _JOBS = "/v1/{project_id}/training-jobs"
+# Of every plan, which cannot know what was sent before.
+VERSIONS = (
+    "versions: the request makes the ModelArts job; if this store has sent a version of the job before, the same goes "
+    "to training-jobs/JOB/versions, with the parent's number (else the newest's) as config.pre_version_id"
+)
 _PAGE = 1000
 _LOG_LINES = 500
 _MOST_LOG_REQUESTS = 200
@@ -147,7 +152,7 @@ class V1Jobs:
         found: list[tuple[str, str, NativeStatus]] = []
         for page in range(1, 65536):
             answer = self._client.v1("list jobs", "GET", _JOBS, query={"per_page": _PAGE, "page": page})
-            jobs = answer.get("jobs") or []
+            jobs = objects(answer, "jobs")
             for job in jobs:
                 id = V1Id(str(job.get("job_id")), str(job.get("version_id")))
                 found.append((str(id), str(job.get("job_desc") or ""), v1_status(job.get("status"))))

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from facejobs.jobs.backends.modelarts_client import ModelArtsClient
+from facejobs.jobs.backends.modelarts_client import ModelArtsClient, objects, part
 from facejobs.jobs.backends.modelarts_errors import ModelArtsError
 from facejobs.jobs.backends.modelarts_options import ModelArtsOptions
 from facejobs.jobs.backends.modelarts_request import command_words, description, obs_url, shell_line, variables
@@ -95,7 +95,7 @@ class V2Jobs:
         from huaweicloudsdkmodelarts.v1 import CreateTrainingJobRequest
 
         answer = self._client.v2("start the job", "create_training_job", CreateTrainingJobRequest(body=request["body"]))
-        id = (answer.get("metadata") or {}).get("id")
+        id = part(answer, "metadata").get("id")
         if not isinstance(id, str) or not id:
             raise ModelArtsError(f"{self._client.place}: the job was accepted without a number: {answer!r:.300}")
         return id
@@ -115,7 +115,7 @@ class V2Jobs:
         """What ModelArts itself logged of the first task: the newest 5 MB."""
         from huaweicloudsdkmodelarts.v1 import ShowTrainingJobLogsPreviewRequest
 
-        tasks = (self._show(id).get("status") or {}).get("tasks") or ["worker-0"]
+        tasks = part(self._show(id), "status").get("tasks") or ["worker-0"]
         request = ShowTrainingJobLogsPreviewRequest(training_job_id=id, task_id=str(tasks[0]))
         answer = self._client.v2("show the job's log", "show_training_job_logs_preview", request)
         yield from str(answer.get("content") or "").splitlines()
@@ -129,9 +129,9 @@ class V2Jobs:
         while True:
             search = JobSearches(offset=page, limit=_PAGE, sort_by="create_time", order="desc")
             answer = self._client.v2("list jobs", "list_training_jobs", ListTrainingJobsRequest(body=search))
-            items = answer.get("items") or []
+            items = objects(answer, "items")
             for item in items:
-                metadata = item.get("metadata") or {}
+                metadata = part(item, "metadata")
                 status = v2_status(item.get("status"))
                 found.append((str(metadata.get("id")), str(metadata.get("description") or ""), status))
             page += 1
