@@ -26,7 +26,7 @@ def group() -> None:
 
 @app.command()
 def build(
-    context: Path = typer.Argument(Path(), metavar="[CLONE]", help="Clone of facejobs' repository; default: here."),
+    context: Path = typer.Argument(Path(), metavar="CLONE", help="Clone of facejobs' repository; default: here."),
     tag: str = typer.Option("facejobs:latest", "--tag", metavar="NAME", help="Name of the image on this machine."),
     device: Device = typer.Option("gpu", "--device", help="Which MXNet is in it: for CUDA 11.2, or for CPUs."),
     base: str = typer.Option(
