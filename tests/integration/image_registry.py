@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -34,8 +35,11 @@ class Registry:
 
     def start(self) -> None:
         """Start it; returns when it answers."""
+        # It takes REGISTRY_… for its configuration, REGISTRY_AUTH_FILE of its clients too.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
         with self._config.with_suffix(".log").open("ab") as log:
-            self._process = subprocess.Popen(["docker-registry", "serve", self._config], stdout=log, stderr=log)
+            command = ["docker-registry", "serve", self._config]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
             if time.monotonic() > deadline or self._process.poll() is not None:

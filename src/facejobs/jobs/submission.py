@@ -25,9 +25,6 @@ from facejobs.jobs.version_record import BackendBlock, Tracking, VersionRecord, 
 from facejobs.jobs.versions import VersionFolder, VersionStore
 from facejobs.storage.environment import secret_values
 
-# Backends whose jobs run with what is installed on the machine, whatever image their spec names.
-_WITHOUT_IMAGES = frozenset({"local"})
-
 
 def submit(
     spec: JobSpec,
@@ -122,7 +119,7 @@ def _check(spec: JobSpec, store: VersionStore, backend: Backend) -> None:
 def _image_digest(spec: JobSpec, backend: Backend) -> tuple[str | None, str]:
     """The digest of the spec's image, or None and why it is not known.
 
-    Where no image is run, only an image that is known not to do is refused: a registry out of reach stops no job.
+    Where the backend runs no image, only one that is known not to do is refused: a registry out of reach stops no job.
     """
     if spec.image is None:
         return None, ""
@@ -131,6 +128,6 @@ def _image_digest(spec: JobSpec, backend: Backend) -> tuple[str | None, str]:
     except ImageRefusedError:
         raise
     except (ImageError, SpecError) as error:
-        if backend.name not in _WITHOUT_IMAGES:
+        if not any(item.partition(":")[0] == "image" for item in backend.plan(spec).emulated):
             raise
         return parse_reference(spec.image).digest, f"the image was not looked up: {error}"

@@ -27,7 +27,7 @@ class Recorder:
         self.name, self.started = name, []
 
     def plan(self, spec: Any, folder_url: str | None = None) -> Plan:
-        return Plan(self.name, [], {}, "")
+        return Plan(self.name, [], {}, "", emulated=["image: is not run"] if self.name == "local" else [])
 
     def submit(self, version: Any) -> None:
         self.started.append(version.record.pinned_image)
