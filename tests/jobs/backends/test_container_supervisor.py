@@ -120,10 +120,13 @@ def test_an_image_without_the_entry_point_is_not_run(machine, tmp_path, monkeypa
 def test_a_tool_that_cannot_start_the_container_says_why(machine, tmp_path) -> None:
     podman = FakeTool(machine)
     podman.image()
-    podman.answer("run", 125, error="Error: setting up CDI devices: unresolvable nvidia.com/gpu=0\n")
+    podman.answer("run", 126, error="Error: setting up CDI devices: unresolvable nvidia.com/gpu=0\n")
     version = run(tmp_path, resources={"gpus": 1})
-    said = "podman could not run the container: Error: setting up CDI devices: unresolvable nvidia.com/gpu=0"
-    assert status_of(version).reason == said
+    said = (
+        "podman could not run the container: Error: setting up CDI devices: unresolvable nvidia.com/gpu=0; `nvidia-ctk"
+    )
+    assert status_of(version).reason.startswith(said)
+    assert status_of(version).transitions[-1].exit_code == 126
 
 
 def test_a_version_without_a_digest_is_not_started(machine, tmp_path) -> None:

@@ -25,6 +25,12 @@ log = logging.getLogger(__name__)
 _AGAIN_SECONDS = 2.0
 # What podman and docker end with when they could not start the container.
 _TOOL_FAILED = 125
+# Also what a command says that cannot be run.
+_TOOL_FAILED_IN_PART = (126, 127)
+_HINTS = {
+    "CDI device": "`nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml` describes this machine's GPUs to podman",
+    "could not select device driver": "docker needs the NVIDIA Container Toolkit to pass on GPUs",
+}
 
 
 class ContainerSupervisor(Supervisor):
@@ -128,9 +134,11 @@ class ContainerSupervisor(Supervisor):
         if code < 0:
             return f"{self._tool.name} was ended by signal {-code}"
         messages = self._messages.read_text(errors="replace")
-        if code == _TOOL_FAILED:
-            return f"{self._tool.name} could not run the container: {last_line(messages)}"
-        return f"the container ended with exit code {code}" + (f": {last_line(messages)}" if messages.strip() else "")
+        said = last_line(messages) if messages.strip() else ""
+        if code == _TOOL_FAILED or (code in _TOOL_FAILED_IN_PART and said.startswith(("Error: ", "docker: "))):
+            hints = [hint for words, hint in _HINTS.items() if words in said]
+            return "; ".join([f"{self._tool.name} could not run the container: {said}", *hints])
+        return f"the container ended with exit code {code}" + (f": {said}" if said else "")
 
     def tidy(self) -> None:
         """Remove the task's folder."""
