@@ -222,7 +222,7 @@ def test_a_time_limit_ends_an_attempt_and_another_goes_on_until_none_is_left(tim
 
 
 def test_slurm_does_not_answer_for_a_while(timed, slurm, store, tmp_path) -> None:
-    job = SlurmVersion.submit(tiny_spec("--pause", "0.6", resources=SMALL), store, tmp_path / "scratch")
+    job = SlurmVersion.submit(tiny_spec("--pause", "0.4", resources=SMALL), store, tmp_path / "scratch")
     until(lambda: job.state is State.RUNNING)
     slurm.stop_controller()
     try:
@@ -249,7 +249,7 @@ def test_a_job_that_slurm_has_forgotten_is_lost_and_can_be_resumed(timed, slurm,
 
 
 def test_a_node_dies_and_the_job_goes_on_when_there_is_another(timed, slurm, store, whole_model, tmp_path) -> None:
-    spec = tiny_spec("--pause", "0.6", resources={"nodes": 2, **SMALL})
+    spec = tiny_spec("--pause", "0.3", resources={"nodes": 2, **SMALL})
     job = SlurmVersion.submit(spec, store, tmp_path / "scratch")
     until(lambda: job.begun())
     slurm.kill_node("n2")

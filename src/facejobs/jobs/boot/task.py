@@ -57,7 +57,8 @@ class Task:
     def run(self) -> int:
         """Fetch, run, upload, record; nothing but a bug raises."""
         if self._is_over():
-            return ExitCode.OK
+            # Other tasks of the job were started too: a backend ends them where one fails.
+            return ExitCode.OK if self._control is None else ExitCode.STOPPED
         with contextlib.ExitStack() as stack:
             stop = stack.enter_context(StopRequest(self._environment.time_limit))
             try:
@@ -83,14 +84,13 @@ class Task:
 
     def _is_over(self) -> bool:
         """Whether a cluster started this task again although its version needs no attempt any more."""
-        environment = self._environment
-        if environment.attempt is not None or not environment.version_url:
+        if self._environment.attempt is not None or self._version is None:
             return False
         # A store that does not answer is met, and logged, by the first step.
         with contextlib.suppress(FacejobsError):
-            status = read_status(open_store(environment.version_url))
+            status = read_status(self._version)
             if needs_no_attempt(status):
-                print(f"facejobs: {environment.job} is {status.state}: nothing is done", flush=True)
+                print(f"facejobs: {self._environment.job} is {status.state}: nothing is done", flush=True)
                 if self._control is not None:
                     self._control.tell_end(status.state)
                 return True
