@@ -27,6 +27,11 @@ def expand(text: str, variables: dict[str, str]) -> str:
     return _REFERENCE.sub(replace, text)
 
 
+def _below(folder: Path, path: str) -> str:
+    """A path of the pod's work folder as it is here."""
+    return re.sub(r"^/work(?=$|/(inputs|output|control)(/|$))", str(folder), path)
+
+
 class FakeKubelet:
     """Context manager: a node with room for everything; each pod has a folder in place of its emptyDir volumes."""
 
@@ -78,16 +83,11 @@ class FakeKubelet:
         variables = self._variables(pod, container)
         work = self._folder / name
         (work / "tmp").mkdir(parents=True)
-        here = {
-            key: value.replace("/work", str(work)) for key, value in variables.items() if key.startswith("FACEJOBS_")
-        }
-        environment = {**variables, **here, "TMPDIR": str(work / "tmp"), "FACEJOBS_PYTHON": sys.executable}
-        command = [expand(word, variables) for word in container["command"]]
-        command = [word.replace("/home/work/run_train.sh", str(_RUN_TRAIN)) for word in command]
-        command = [str(work) + word.removeprefix("/work") if word.startswith("/work/") else word for word in command]
-        process = subprocess.Popen(
-            command, env={"PATH": "/usr/bin:/bin", **environment}, stdout=subprocess.PIPE, text=True, cwd=work
-        )
+        variables |= {name: _below(work, value) for name, value in variables.items() if name.startswith("FACEJOBS_")}
+        variables |= {"TMPDIR": str(work / "tmp"), "FACEJOBS_PYTHON": sys.executable, "PATH": "/usr/bin:/bin"}
+        command = [_below(work, expand(word, variables)) for word in container["command"]]
+        command = [str(_RUN_TRAIN) if word == "/home/work/run_train.sh" else word for word in command]
+        process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True, cwd=work)
         self._running[name] = process
         self._api.start_pod(name)
         threading.Thread(target=self._follow, args=(name, process), daemon=True).start()
