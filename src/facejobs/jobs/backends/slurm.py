@@ -4,6 +4,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from facejobs.errors import ExitCode
@@ -13,8 +14,8 @@ from facejobs.jobs.backends.native import NativeJob, read_native, write_native
 from facejobs.jobs.backends.slurm_commands import SlurmAbsentError, asked, explain, slurm
 from facejobs.jobs.backends.slurm_ends import end_of
 from facejobs.jobs.backends.slurm_options import SlurmOptions
-from facejobs.jobs.backends.slurm_plan import OUTPUT, comment_of, make_plan, make_script, passed_environment
-from facejobs.jobs.backends.slurm_queries import SlurmJob, cluster_name, find_job, queued_jobs
+from facejobs.jobs.backends.slurm_plan import OUTPUT, comment_of, job_name, make_plan, make_script, passed_environment
+from facejobs.jobs.backends.slurm_queries import SlurmJob, cluster_name, find_job, queued_jobs, url_of
 from facejobs.jobs.boot.attempts import next_attempt
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.image.reference import parse_reference
@@ -27,6 +28,7 @@ from facejobs.storage.url import is_remote
 
 _LOG = "logs/task-0.log"
 _POLL_SECONDS = 1.0
+_ASK_EVERY_SECONDS = 3.0
 # How long a job that was asked to end may take to save and to upload.
 _STOP_SECONDS = 1800.0
 
@@ -38,6 +40,7 @@ class SlurmBackend:
 
     def __init__(self, options: SlurmOptions | None = None) -> None:
         self.options = options or SlurmOptions()
+        self._seen: dict[str, tuple[float, SlurmJob]] = {}
 
     def plan(self, spec: JobSpec, folder_url: str | None = None) -> Plan:
         """The batch script, tried by `sbatch --test-only`: what Slurm would refuse is impossible."""
@@ -81,7 +84,7 @@ class SlurmBackend:
             raise JobError(
                 f"the job needs the secret {missing[0]}: set that variable in the environment, then try again"
             )
-        place = cluster_name()
+        place = self._cluster
         if not is_remote(url):
             # Slurm makes no folder for its output: without it the job would end at once.
             Path(url, OUTPUT).parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +105,7 @@ class SlurmBackend:
             return status.state
         try:
             native = self._native(version)
-            job = self._job(version, native) if native else None
+            job = self._recent_job(version, native) if native else None
         except SlurmAbsentError:
             # Slurm's silence, which took a while, says nothing about the job; one that waits gives no sign of life.
             status = read_status(version.store)
@@ -133,18 +136,33 @@ class SlurmBackend:
             with contextlib.suppress(SlurmAbsentError):
                 found = [job for job in queued_jobs() if job.url == url]
                 if found:
-                    native = NativeJob(backend=self.name, id=found[-1].id, place=cluster_name())
+                    native = NativeJob(backend=self.name, id=found[-1].id, place=self._cluster)
                     write_native(version.store, native)
         return native
 
+    def _recent_job(self, version: VersionFolder, native: NativeJob) -> SlurmJob | None:
+        """The version's job as it stood a moment ago, so that whoever follows many jobs is no burden for Slurm."""
+        when, job = self._seen.get(native.id, (0.0, None))
+        if job is not None and time.monotonic() - when < _ASK_EVERY_SECONDS:
+            return job
+        job = self._job(version, native)
+        if job is not None and job.active:
+            self._seen[native.id] = (time.monotonic(), job)
+        return job
+
+    @cached_property
+    def _cluster(self) -> str:
+        return cluster_name()
+
     def _job(self, version: VersionFolder, native: NativeJob) -> SlurmJob | None:
         """The version's job; None if Slurm has forgotten it. SlurmAbsentError also for another cluster's Slurm."""
-        here = cluster_name()
-        if native.place and here != native.place:
-            raise SlurmAbsentError(f"{_named(version)} was sent to the cluster {native.place}; this one is {here}")
+        if native.place and self._cluster != native.place:
+            raise SlurmAbsentError(f"{_named(version)} was sent to the cluster {native.place}; this is {self._cluster}")
         job = find_job(native.id)
-        # Numbers begin anew when a controller loses its files.
-        return None if job is not None and job.comment not in (None, comment_of(version.url)) else job
+        if job is None or _is_of(job, version):
+            return job
+        # Numbers begin anew when a controller has lost its files.
+        return None
 
     def logs(self, version: VersionFolder, follow: bool = False) -> Iterator[str]:
         """Lines of the first task's log; Slurm's own output if that task never began."""
@@ -194,9 +212,11 @@ class SlurmBackend:
             self._ensure_stopped(version, reason, ExitCode.STOPPED if waited else 128 + 9)
             return
         # To the batch script only: it tells the tasks why, and is not put into the queue again.
-        asked(["scancel", "--batch", "--signal=USR2", native.id])
+        order, sent = ["scancel", "--quiet", "--batch", "--signal=USR2", native.id], False
         deadline = time.monotonic() + _STOP_SECONDS
         while self._lives(version, native):
+            # A job whose nodes are just being prepared takes no signal.
+            sent = sent or slurm(order).returncode == 0
             if time.monotonic() > deadline:
                 self._cancel(version, native)
                 self._ensure_stopped(version, f"killed: it did not end within {_STOP_SECONDS:g} s", 128 + 9)
@@ -223,6 +243,12 @@ class SlurmBackend:
     def list(self) -> list[QueuedJob]:
         """This user's jobs in the queue, of any store."""
         return queued_jobs()
+
+
+def _is_of(job: SlurmJob, version: VersionFolder) -> bool:
+    """Whether a job runs this version; some clusters have comments of their own, or keep none."""
+    other = url_of(job.comment) is not None and job.comment != comment_of(version.url)
+    return job.name == job_name(store_url(version.url)) and not other
 
 
 def _named(version: VersionFolder) -> str:

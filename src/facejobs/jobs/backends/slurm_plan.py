@@ -32,6 +32,11 @@ def comment_of(url: str) -> str:
     return _COMMENT + quote(store_url(url), safe="/:.-_")
 
 
+def job_name(url: str) -> str:
+    """By what name Slurm lists the job of the version at `url`."""
+    return "-".join(url.split("/")[-2:])
+
+
 def passed_environment(spec: JobSpec) -> dict[str, str]:
     """The environment that sbatch gets and Slurm keeps: credentials, secrets, and what programs take for granted."""
     wanted = (*_INHERITED, *_AWS_FILES, *STORAGE_CREDENTIALS, *spec.secrets)
@@ -44,13 +49,10 @@ def make_plan(spec: JobSpec, url: str | None, options: SlurmOptions, image: str 
     script = make_script(spec, known, options, image)
     honoured, emulated, impossible = _judge(spec, known, options)
     hidden = [name for name in (*STORAGE_CREDENTIALS, *spec.secrets) if name in os.environ or name in spec.secrets]
+    boot = ["bash", "run_train.sh"] if script.image is not None else [script.python, "-m", "facejobs.jobs.boot"]
     return Plan(
         backend="slurm",
-        command=[
-            word.replace(WORK, f"${names.WORK}") for word in [script.python, "-m", "facejobs.jobs.boot", *script.words]
-        ]
-        if script.image is None
-        else [word.replace(WORK, f"${names.WORK}") for word in ["bash", "run_train.sh", *script.words]],
+        command=[word.replace(WORK, f"${names.WORK}") for word in [*boot, *script.words]],
         environment={**script.environment, **dict.fromkeys(hidden, HIDDEN)},
         folder=f"{script.folder}/task-N",
         request=str(script),
@@ -71,7 +73,7 @@ def make_script(spec: JobSpec, url: str, options: SlurmOptions, image: str | Non
     used = image or spec.image if options.runner != "none" else None
     python = options.python or sys.executable
     return Script(
-        job_name=f"{job}-{version}",
+        job_name=job_name(url),
         comment=comment_of(url),
         output=_output(url, options),
         words=spec.command_line(inputs, {spec.output: f"{WORK}/output"}),

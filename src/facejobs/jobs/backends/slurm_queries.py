@@ -28,7 +28,8 @@ class SlurmJob:
     exit_code: int = 0
     signal: int = 0
     output: str = ""
-    comment: str | None = None
+    name: str = ""
+    comment: str = ""
 
     @property
     def waiting(self) -> bool:
@@ -74,6 +75,7 @@ def parse_job(text: str) -> SlurmJob:
         exit_code=int(code or 0),
         signal=int(number or 0),
         output=output[1] if output else "",
+        name=value("JobName"),
         comment=value("Comment"),
     )
 
@@ -82,17 +84,17 @@ def _find_in_accounting(number: str) -> SlurmJob | None:
     """What sacct says; None also where there is no accounting."""
     if shutil.which("sacct") is None:
         return None
-    fields = "JobID,State,ExitCode,Comment"
+    fields = "JobID,JobName,State,ExitCode"
     command = ["sacct", f"--jobs={number}", "--noheader", "--parsable2", "--allocations", f"--format={fields}"]
     done = slurm(command)
-    lines = [line.split("|") for line in done.stdout.splitlines() if line.count("|") >= 3]
+    lines = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 3]
     if done.returncode != 0 or not lines:
         return None
     # Of a job that was put into the queue again, the last run counts.
-    found, state, code, *comment = lines[-1]
+    found, name, state, code = lines[-1]
     status, _, signal = code.partition(":")
     # CANCELLED by 1000
-    return SlurmJob(found, state.split()[0], "", int(status or 0), int(signal or 0), "", "|".join(comment) or None)
+    return SlurmJob(found, state.split()[0], "", int(status or 0), int(signal or 0), "", name)
 
 
 def queued_jobs() -> list[QueuedJob]:
