@@ -10,7 +10,7 @@ from typing import Any
 
 import mxnet as mx
 import numpy as np
-from mxnet.base import _LIB, KVStoreHandle, check_call
+from mxnet.base import _LIB, check_call
 from mxnet.gluon import Parameter
 from numpy.typing import NDArray
 
@@ -38,7 +38,6 @@ class Exchange:
         self._devices = range(len(trained[0].list_ctx()))
         on_gpu = trained[0].list_ctx()[0].device_type == "gpu"
         self._store = mx.kv.create("dist_device_sync" if on_gpu else "dist_sync")
-        self._unfinished = False
         atexit.register(self._leave)
         for key, parameter in enumerate(self._large):
             self._store.init(key, mx.nd.zeros(parameter.shape))
@@ -49,7 +48,6 @@ class Exchange:
 
     def join(self, loss: float, hits: float) -> tuple[float, float]:
         """Join the gradients and statistics of a step in place; returns the sums of `loss` and `hits`."""
-        self._unfinished = True
         small = [_flat([p.list_grad()[device] for p in self._small]) for device in self._devices]
         for key, parameter in enumerate(self._large):
             self._store.push(key, parameter.list_grad(), priority=-key)
@@ -72,12 +70,10 @@ class Exchange:
             _scatter(small[device], [p.list_grad()[device] for p in self._small])
             _scatter(numbers / self._group.size, [p.list_data()[device] for p in self._running])
         total_loss, total_hits = numbers[-2:].asnumpy().tolist()
-        self._unfinished = False
         return total_loss, total_hits
 
     def broadcast(self, arrays: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """The first worker's arrays, bit for bit; the others give arrays of the same names and shapes."""
-        self._unfinished = True
         mine = np.concatenate([array.ravel() for array in arrays.values()])
         theirs = np.empty_like(mine)
         for start in range(0, len(mine), _CHUNK_ELEMENTS):
@@ -90,17 +86,12 @@ class Exchange:
             self._store.push(self._state_key, chunk)
             self._store.pull(self._state_key, chunk)
             theirs[start:end] = chunk.asnumpy()[: end - start]
-        self._unfinished = False
         ends = np.cumsum([array.size for array in arrays.values()])
         parts = np.split(theirs, ends[:-1])
         return {name: part.reshape(arrays[name].shape) for name, part in zip(arrays, parts, strict=True)}
 
     def _leave(self) -> None:
         """Disconnect by itself, not together with the others, of which one may be gone."""
-        if self._unfinished:
-            # MXNet would wait for what never comes.
-            self._store.handle = KVStoreHandle()
-            return
         check_call(_LIB.MXKVStoreSetBarrierBeforeExit(self._store.handle, ctypes.c_int(0)))
         del self._store
 

@@ -1,6 +1,6 @@
 """Makes this process a worker of its job: alone, the first of several, or another one."""
 
-import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,12 +10,11 @@ from facejobs.storage import environment as names
 from facejobs.storage.environment import BootEnvironment
 from facejobs.training.distributed.first_worker import FirstWorker
 from facejobs.training.distributed.group import Alone, WorkerGroup
+from facejobs.training.distributed.hang_watch import leave
 from facejobs.training.distributed.meeting import meeting_place
 from facejobs.training.distributed.other_worker import OtherWorker
 from facejobs.training.errors import ParameterError
 from facejobs.training.parameters import Parameters
-
-log = logging.getLogger(__name__)
 
 SeveralWorkers = FirstWorker | OtherWorker
 
@@ -49,8 +48,14 @@ def joined_group(parameters: Parameters, environment: BootEnvironment) -> Iterat
             group.join(place)
         yield group
     except BaseException as error:
-        group.fail(_exit_code(error), str(error) or type(error).__name__)
-        raise
+        code = _exit_code(error)
+        group.fail(code, str(error) or type(error).__name__)
+        if isinstance(error, FacejobsError | OSError):
+            raise
+        # An exchange may be under way, for whose end MXNet waits when a process exits as usual.
+        if not isinstance(error, SystemExit):
+            traceback.print_exception(error)
+        leave(code)
 
 
 def finish(group: WorkerGroup, code: int) -> int:
