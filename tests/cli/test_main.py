@@ -12,10 +12,10 @@ import pytest
 from facejobs.errors import ExitCode
 
 FACEJOBS = Path(sys.executable).with_name("facejobs")
-GROUPS = ("data", "train", "evaluate", "storage")
+GROUPS = ("data", "train", "evaluate", "storage", "image", "import")
 COMMANDS = (
     *("plan", "submit", "modify", "list", "versions", "show", "metrics", "delete", "gc", "export"),
-    *("logs", "stop", "resume", "wait", "compare", "track"),
+    *("logs", "stop", "resume", "wait", "compare", "track", "backends", "queue"),
 )
 HEAVY = ("mxnet", "gluoncv", "onnxruntime", "onnx", "cv2", "numpy", "matplotlib", "boto3", "plotly")
 
