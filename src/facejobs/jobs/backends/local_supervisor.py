@@ -86,7 +86,7 @@ class Supervisor:
                 for attempt in range(self._order.attempt, self._order.attempts + 1):
                     code = self._attempt(attempt, held)
                     status = self._settle(attempt, code)
-                    if status.state.ended:
+                    if status.state.ended or not status.transitions:
                         break
         except QueueLeftError:
             self._record(State.STOPPED, "stopped while it was waiting for its turn", ExitCode.STOPPED)
@@ -191,6 +191,10 @@ class Supervisor:
     def _settle(self, attempt: int, code: int) -> Status:
         """See that the state tells how the attempt ended, also where the task died before it could write it."""
         status = self._read_status()
+        if not status.transitions:
+            # A version has a state from the moment it is claimed; nothing is written to one that is no more.
+            log.warning("the version was deleted under way")
+            return status
         how = self.how_it_ended(code)
         exit_code = code if code >= 0 else 128 - code
         if status.state is State.COMPLETED:
