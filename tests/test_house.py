@@ -14,6 +14,7 @@ from facejobs.errors import ExitCode
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "src" / "facejobs"
+OPTIONAL = ("kubernetes", "modelarts")
 PINNED = [
     REPOSITORY / "requirements.txt",
     REPOSITORY / "requirements" / "cpu.txt",
@@ -49,9 +50,9 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def declared() -> set[str]:
+def declared(*extras: str) -> set[str]:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    listed = project["dependencies"] + project["optional-dependencies"]["cpu"]
+    listed = sum((project["optional-dependencies"][extra] for extra in extras), project["dependencies"])
     return {canonical(re.split(r"[<>=!~ \[;]", requirement)[0]) for requirement in listed}
 
 
@@ -92,7 +93,7 @@ def test_pyproject_declares_what_the_package_imports() -> None:
         {name for path in PACKAGE.rglob("*.py") for name in imported_by(path)} - sys.stdlib_module_names - {"facejobs"}
     )
     distributions = packages_distributions()
-    assert {canonical(distributions[name][0]) for name in ours} <= declared()
+    assert {canonical(distributions[name][0]) for name in ours} <= declared("cpu", *OPTIONAL)
 
 
 @pytest.mark.parametrize("path", PINNED, ids=lambda path: path.name)
@@ -114,7 +115,8 @@ def test_pinned_lists_agree() -> None:
 
 def test_pinned_lists_hold_what_is_declared_and_one_opencv() -> None:
     cpu = pins(PINNED[1])
-    assert declared() <= cpu.keys()
+    assert declared("cpu") <= cpu.keys()
+    assert declared(*OPTIONAL) <= cpu.keys() | pins(PINNED[2]).keys()
     assert [name for name in cpu if name.startswith("opencv")] == ["opencv-python-headless"]
 
 
