@@ -426,6 +426,18 @@ def test_who_may_not_read_pods_logs_gets_those_of_the_store(api: FakeKubernetesA
     assert (lines, results) == (["one", "two"], [[]])
 
 
+def test_the_log_of_the_store_needs_no_cluster(
+    api: FakeKubernetesApi, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = cluster.submit()
+    api.end_pod(pod_of(api), 3)
+    assert cluster.state(version) is State.FAILED
+    version.store.write("logs/task-0.log", b"one\n")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
+    assert list(cluster.backend.logs(version)) == ["one"]
+    assert cluster.state(version) is State.FAILED
+
+
 def test_several_nodes_are_an_indexed_job_with_a_service(api: FakeKubernetesApi, cluster: Cluster) -> None:
     version = cluster.submit(resources={"nodes": 3})
     name = api.one("jobs")["metadata"]["name"]

@@ -37,6 +37,8 @@ OWNER = {"apiVersion": "batch/v1", "kind": "Job", "name": "job", "uid": "6b1f"}
 def golden(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     for name in (*STORAGE_SETTINGS, *STORAGE_CREDENTIALS):
         monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
     found: dict[str, Any] = yaml.safe_load(request.param.read_text(encoding="utf-8"))
     for name, value in found.get("environment", {}).items():
         monkeypatch.setenv(name, value)

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ BUCKET = "s3://bucket/store"
 def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("S3_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
 
 
 def plan(store: str = BUCKET, jobset: bool = False, options: dict[str, Any] | None = None, **fields: Any) -> Any:
@@ -88,6 +91,15 @@ def test_every_field_of_the_spec_is_judged() -> None:
 def test_an_endpoint_with_a_password_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S3_ENDPOINT", "https://ann:hidden@s3.example.com")
     assert plan().impossible == ["S3_ENDPOINT: it holds a user and a password; take them out of the URL"]
+
+
+def test_keys_of_a_file_are_sent_as_those_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "credentials"
+    path.write_text("[default]\naws_access_key_id = AKID\naws_secret_access_key = hidden\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    found = plan()
+    assert found.environment["AWS_SECRET_ACCESS_KEY"] == "***" and "hidden" not in str(found)
+    assert list(found.request[1]["stringData"]) == ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
 
 
 def test_the_pod_may_do_nothing_in_the_cluster_and_little_on_its_node() -> None:

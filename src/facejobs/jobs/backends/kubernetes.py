@@ -4,7 +4,6 @@ https://kubernetes.io/docs/concepts/workloads/controllers/job/
 """
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 
@@ -28,7 +27,7 @@ from facejobs.jobs.backends.kubernetes_manifest import (
     workload,
 )
 from facejobs.jobs.backends.kubernetes_options import KubernetesOptions
-from facejobs.jobs.backends.kubernetes_plan import make_plan, unset_secrets
+from facejobs.jobs.backends.kubernetes_plan import make_plan
 from facejobs.jobs.backends.kubernetes_state import Observation, Verdict, ended_as, judge
 from facejobs.jobs.backends.kubernetes_watch import watch_pods
 from facejobs.jobs.backends.local_plan import store_url
@@ -115,12 +114,18 @@ class KubernetesBackend:
 
     def logs(self, version: VersionFolder, follow: bool = False) -> Iterator[str]:
         """Lines of its log so far; with `follow` also those to come, until the version has ended."""
-        native = read_native(version.store)
-        if native is None or (not follow and read_status(version.store).state is State.COMPLETED):
+        native, status = read_native(version.store), read_status(version.store)
+        if native is None or (status.state is State.COMPLETED and not follow):
             yield from stored_lines(version.store)
             return
-        selector = _selector(native)
-        follower = LogFollower(version.store, self._cluster(native), selector, lambda: self.state(version).ended)
+        try:
+            cluster = self._cluster(native)
+            follower = LogFollower(version.store, cluster, _selector(native), lambda: self.state(version).ended)
+        except JobError:
+            if not status.state.ended:
+                raise
+            yield from stored_lines(version.store)
+            return
         yield from follower.lines(follow)
 
     def stop(self, version: VersionFolder, kill: bool = False) -> None:
@@ -167,16 +172,12 @@ class KubernetesBackend:
         plan = make_plan(job, cluster.namespace)
         if plan.impossible:
             raise JobError("the cluster cannot run the job: " + "; ".join(plan.impossible))
-        missing = unset_secrets(job)
-        if missing:
-            raise JobError(
-                f"the job needs the secret {missing[0]}: set that variable in the environment, then try again"
-            )
+        values = job.secret_values() if job.makes_secret else {}
         native = NativeJob(
             backend=self.name, id=f"{kind_of(job).name}/{job.name}", place=cluster.place, attempt=attempt
         )
         write_native(version.store, native)
-        _create(cluster, job)
+        _create(cluster, job, values)
 
     def _judge(self, version: VersionFolder, native: NativeJob) -> Verdict:
         cluster = self._cluster(native)
@@ -219,13 +220,12 @@ class KubernetesBackend:
             record(version.store, State.FAILED, f"could not be started: {error}")
 
 
-def _create(cluster: Cluster, job: ClusterJob) -> None:
+def _create(cluster: Cluster, job: ClusterJob, values: dict[str, str]) -> None:
     """All objects of an attempt, or none: the Job first, which owns the others, begun when they are there."""
     kind = kind_of(job)
     created = cluster.create(kind, workload(job, cluster.namespace))
     try:
         owner = owner_of(created)
-        values = {name: os.environ.get(name, "") for name in job.secrets}
         if body := secret(job, cluster.namespace, values, owner):
             cluster.create_secret(body)
         if body := service(job, cluster.namespace, owner):

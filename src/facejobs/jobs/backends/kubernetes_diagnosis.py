@@ -103,9 +103,7 @@ def how_it_ended(pod: Manifest) -> Ending | None:
     if status.get("phase") != "Failed":
         return None
     name = f"task {task_of(pod)}"
-    ended = next(
-        (item["state"]["terminated"] for item in _containers(pod) if "terminated" in item.get("state", {})), {}
-    )
+    ended = _terminated(pod)
     code = ended.get("exitCode")
     if status.get("reason") == "Evicted":
         return Ending(f"{name} was evicted from its node: {_short(status.get('message'))}", code)
@@ -135,6 +133,12 @@ def why_no_pods(warnings: list[str]) -> Problem | None:
 
 def _containers(pod: Manifest) -> list[Manifest]:
     return list(pod.get("status", {}).get("containerStatuses") or [])
+
+
+def _terminated(pod: Manifest) -> Manifest:
+    """How its container ended; empty if it has not."""
+    states = (container.get("state", {}) for container in _containers(pod))
+    return next((state["terminated"] for state in states if "terminated" in state), {})
 
 
 def _image(pod: Manifest) -> str:

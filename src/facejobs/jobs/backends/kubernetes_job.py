@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from facejobs.jobs.backends import kubernetes_names as names
+from facejobs.jobs.backends.container_credentials import storage_credentials
 from facejobs.jobs.backends.contract import STORAGE_CREDENTIALS, STORAGE_SETTINGS, job_variables
 from facejobs.jobs.backends.kubernetes_options import KubernetesOptions
+from facejobs.jobs.errors import JobError
 from facejobs.jobs.spec import JobSpec
 from facejobs.storage import environment as contract
 from facejobs.storage.url import is_remote
@@ -90,10 +92,22 @@ class ClusterJob:
 
     @property
     def credentials(self) -> tuple[str, ...]:
-        """Names of the variables that open the store: those set here, or any that the user's own Secret may have."""
-        if self.options.secret is not None:
-            return STORAGE_CREDENTIALS
-        return tuple(name for name in STORAGE_CREDENTIALS if os.environ.get(name))
+        """Names of the variables that open the store: the submitter's, or any that the user's own Secret may have."""
+        return STORAGE_CREDENTIALS if self.options.secret is not None else tuple(self._keys)
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        return storage_credentials()
+
+    def secret_values(self) -> dict[str, str]:
+        """The values of the secrets; JobError naming one that is not set here."""
+        values = {**self._keys, **{name: os.environ.get(name, "") for name in self.spec.secrets}}
+        missing = [name for name in self.secrets if not values.get(name)]
+        if missing:
+            raise JobError(
+                f"the job needs the secret {missing[0]}: set that variable in the environment, then try again"
+            )
+        return values
 
     @property
     def makes_secret(self) -> bool:

@@ -1,5 +1,6 @@
 """The log of a version: what the store has of it, then what its first task prints, through every restart of its pod."""
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -48,9 +49,8 @@ class LogFollower:
         """What is there now; with `follow`, until the version has ended. JobError where the cluster cannot be asked."""
         yield from self._tell(stored_lines(self._store))
         if not follow:
-            pod = newest(self._cluster.pods(self._selector).items)
-            if pod is not None and has_log(pod):
-                yield from self._of_pod(pod, follow=False)
+            with contextlib.suppress(ClusterRefusedError, ClusterUnreachableError):
+                yield from self._of_now()
             return
         try:
             yield from self._follow_pods()
@@ -58,6 +58,11 @@ class LogFollower:
             # Who may not read logs of pods gets what is uploaded every few seconds.
             yield from self._follow_store()
         yield from self._rest_of_store()
+
+    def _of_now(self) -> Iterator[str]:
+        pod = newest(self._cluster.pods(self._selector).items)
+        if pod is not None and has_log(pod):
+            yield from self._of_pod(pod, follow=False)
 
     def _follow_pods(self) -> Iterator[str]:
         for pods in watch_pods(self._cluster, self._selector):

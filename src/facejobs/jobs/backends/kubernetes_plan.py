@@ -1,6 +1,5 @@
 """What the Kubernetes backend makes of each field of a job spec."""
 
-import os
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -170,8 +169,3 @@ class _Judgement:
             self.honoured.append(f"time_limit: {spec.time_limit} s an attempt, kept by run_train.sh, {grace}")
             if self._job.jobset and spec.retries:
                 self.emulated.append("time_limit: a JobSet counts it as a failure, and uses up its retries")
-
-
-def unset_secrets(job: ClusterJob) -> list[str]:
-    """Names of the secrets that must be in this environment and are not."""
-    return [name for name in job.secrets if not os.environ.get(name)] if job.makes_secret else []
