@@ -47,6 +47,10 @@ def test_usual_options_are_taken() -> None:
     assert read_options(SlurmOptions, "slurm", options).model_dump(exclude_defaults=True) == options
 
 
+def test_one_option_of_sbatch_needs_no_brackets() -> None:
+    assert read_options(SlurmOptions, "slurm", {"sbatch": "--exclusive"}).sbatch == ["--exclusive"]
+
+
 @given(st.text())
 def test_a_word_holds_nothing_that_ends_it(text: str) -> None:
     if is_word(text):

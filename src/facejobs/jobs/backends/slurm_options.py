@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from facejobs.jobs.backends.base import BackendOptions
 
@@ -86,6 +86,11 @@ def _option(text: str) -> str:
     return text
 
 
+def _one_or_more(value: object) -> object:
+    """One option is written without brackets, as on the command line."""
+    return [value] if isinstance(value, str) else value
+
+
 Word = Annotated[str, AfterValidator(_word)]
 Path = Annotated[str, AfterValidator(_path)]
 
@@ -119,6 +124,6 @@ class SlurmOptions(BackendOptions):
     signal_seconds: int = Field(
         120, ge=10, le=65535, description="seconds before the time limit at which the job is asked to save"
     )
-    sbatch: list[Annotated[str, AfterValidator(_option)]] = Field(
+    sbatch: Annotated[list[Annotated[str, AfterValidator(_option)]], BeforeValidator(_one_or_more)] = Field(
         default_factory=list, description="more options for sbatch: ['--exclusive', '--reservation=night']"
     )
