@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 _PROGRAM = """#!{python}
-import json, os, sys
+import json, os, signal, sys, time
 folder = {folder!r}
 answers = json.load(open(folder + "/answers.json"))
 arguments = sys.argv[1:]
@@ -18,6 +18,12 @@ for length in (2, 1):
         break
 else:
     answer = [0, "", ""]
+if arguments[0] == "kill":
+    open(folder + "/killed", "w").close()
+if arguments[0] in answers["lasting"]:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if answers["lasting"][arguments[0]] else signal.SIG_DFL)
+    while not os.path.exists(folder + "/killed"):
+        time.sleep(0.02)
 code, out, error = answer
 sys.stdout.write(out)
 sys.stderr.write(error)
@@ -36,7 +42,7 @@ class FakeTool:
     def __init__(self, folder: Path, name: str = "podman") -> None:
         self._folder = folder / f"{name}-answers"
         self._folder.mkdir(parents=True)
-        self._answers: dict[str, tuple[int, str, str]] = {}
+        self._answers: dict[str, Any] = {"lasting": {}}
         program = folder / name
         program.write_text(_PROGRAM.format(python=sys.executable, folder=str(self._folder)))
         program.chmod(0o755)
@@ -48,6 +54,11 @@ class FakeTool:
         """What it says to a command that begins with these one or two words."""
         self._answers[words] = (code, out, error)
         (self._folder / "answers.json").write_text(json.dumps(self._answers))
+
+    def last(self, command: str, deaf: bool) -> None:
+        """Let a command take until something is killed, or it gets SIGTERM unless it is deaf to that."""
+        self._answers["lasting"] = {command: deaf}
+        self.answer(command, 143)
 
     def info(self, facts: dict[str, Any]) -> None:
         """What `info` says."""

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +37,27 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return programs
 
 
-def run(tmp_path: Path, tool: str = "podman", registry: str = "registry.example.com", **fields: Any) -> VersionFolder:
-    """Submit a job and wait until it has ended."""
+def start(tmp_path: Path, tool: str = "podman", registry: str = "registry.example.com", **fields: Any) -> VersionFolder:
+    """Submit a job."""
     backend = ContainerBackend(ContainerOptions(tool=tool, user="1000:100"))
     spec = a_spec(image=f"{registry}/team/facejobs:1.0", secrets=["MY_TOKEN"], **fields)
     block = BackendBlock(name="container", options={"tool": tool})
     version = claim(spec, open_version_store(str(tmp_path / "store")), block, {}, image_digest=DIGEST)
     backend.submit(version)
+    return version
+
+
+def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    while not backend.state(version).ended:
-        assert time.monotonic() < deadline, read_status(version.store)
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def run(*arguments: Any, **fields: Any) -> VersionFolder:
+    """Submit a job and wait until it has ended."""
+    version = start(*arguments, **fields)
+    until(lambda: ContainerBackend().state(version).ended)
     return version
 
 
@@ -135,3 +146,35 @@ def test_a_version_without_a_digest_is_not_started(machine, tmp_path) -> None:
     version = claim(a_spec(image="registry.example.com/a:1"), store, BackendBlock(name="container"), {})
     with pytest.raises(JobError, match="does not say which image"):
         ContainerBackend().submit(version)
+
+
+def test_a_task_that_was_not_ready_to_be_stopped_is_asked_again(machine, tmp_path) -> None:
+    """The first process of a container never sees a SIGTERM that it does not handle yet."""
+    podman = FakeTool(machine)
+    podman.image()
+    podman.last("run", deaf=True)
+    version = start(tmp_path)
+    until(lambda: bool(podman.calls("run")))
+    ContainerBackend().stop(version)
+    assert status_of(version).state is State.STOPPED
+    assert podman.calls("kill")[0]["arguments"][1] == "--signal=TERM"
+
+
+def test_an_image_that_is_being_fetched_is_given_up(machine, tmp_path) -> None:
+    podman = FakeTool(machine)
+    podman.last("pull", deaf=False)
+    version = start(tmp_path)
+    until(lambda: bool(podman.calls("pull")))
+    ContainerBackend().stop(version)
+    assert status_of(version).state is State.STOPPED and not podman.calls("run")
+
+
+def test_kill_removes_the_container_at_once(machine, tmp_path) -> None:
+    podman = FakeTool(machine)
+    podman.image()
+    podman.last("run", deaf=True)
+    version = start(tmp_path)
+    until(lambda: bool(podman.calls("run")))
+    ContainerBackend().stop(version, kill=True)
+    assert (status_of(version).state, status_of(version).reason) == (State.STOPPED, "killed on request")
+    assert podman.calls("kill")[0]["arguments"][1] == "--signal=KILL" and podman.calls("rm")

@@ -126,7 +126,11 @@ class ContainerSupervisor(Supervisor):
 
     def end_task(self) -> int:
         """Remove the container, and end the tool that was watching it."""
-        self._tool.remove(self._container.container)
+        try:
+            self._tool.remove(self._container.container)
+        except JobError as error:
+            # How the task ended is known without it.
+            log.warning("the container could not be removed: %s", error)
         return kill_processes_of(self._work)
 
     def how_it_ended(self, code: int) -> str:
