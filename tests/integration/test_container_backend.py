@@ -60,15 +60,21 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: dict[str, 
     for name, value in storage.items():
         monkeypatch.setenv(name, value)
     yield tmp_path / "state"
-    left = podman("ps", "--all", "--quiet", "--filter", f"label={LABEL_JOB}").split()
-    for number in left:
-        podman("kill", "--signal", "KILL", number)
-        podman("rm", "--force", number)
-    assert not left
+    try:
+        # A version has ended a moment before its container has.
+        until(lambda: not containers(), 20)
+    finally:
+        for number in containers():
+            podman("kill", "--signal", "KILL", number)
+            podman("rm", "--force", number)
 
 
 def podman(*arguments: str) -> str:
     return subprocess.run(["podman", *arguments], capture_output=True, text=True, check=False).stdout
+
+
+def containers() -> list[str]:
+    return podman("ps", "--all", "--quiet", "--filter", f"label={LABEL_JOB}").split()
 
 
 class ContainerJob(Job):
