@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.image.reference import parse_reference
-from facejobs.jobs.image.registry import explain
+from facejobs.jobs.image.registry_errors import explain
 from facejobs.jobs.image.resolve import starts_run_train, without_entry_point
 from facejobs.jobs.image.tool import Tool, ask, last_line, run_showing
 
