@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from facejobs.errors import FacejobsError
+from facejobs.jobs.backends.native import read_native
 from facejobs.jobs.status import ProcessFacts, State, Status
 from facejobs.storage.errors import NotFoundError
 from facejobs.storage.store import ObjectStore
@@ -48,9 +49,19 @@ def effective_state(status: Status, store: ObjectStore | None = None) -> State:
     """
     if status.state.ended:
         return status.state
+    if (
+        status.state is State.PENDING
+        and status.supervisor is None
+        and store is not None
+        and store.stat(NATIVE) is not None
+    ):
+        # In the queue of a cluster, for the first time or again, nothing gives a sign of life: its backend asks there.
+        return status.state
     processes = [process for process in (status.supervisor, status.task) if process is not None]
     here = [process for process in processes if on_this_machine(process)]
     if any(is_alive(process) for process in here):
+        return status.state
+    if store is not None and _held_by_a_cluster(status, store):
         return status.state
     # Just after a submit or between two processes nobody is recorded yet; a transition counts as a sign of life.
     elsewhere = len(here) < len(processes)
@@ -59,6 +70,11 @@ def effective_state(status: Status, store: ObjectStore | None = None) -> State:
     if store is None:
         return status.state
     return State.LOST if _silence(status, store) > SILENCE_SECONDS else status.state
+
+
+def _held_by_a_cluster(status: Status, store: ObjectStore) -> bool:
+    """Whether it waits in the queue of a cluster, which may take days and gives no sign of life."""
+    return status.state is State.PENDING and status.supervisor is None and read_native(store) is not None
 
 
 def heard_of(store: ObjectStore) -> bool:
