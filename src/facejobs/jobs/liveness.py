@@ -49,14 +49,6 @@ def effective_state(status: Status, store: ObjectStore | None = None) -> State:
     """
     if status.state.ended:
         return status.state
-    if (
-        status.state is State.PENDING
-        and status.supervisor is None
-        and store is not None
-        and store.stat(NATIVE) is not None
-    ):
-        # In the queue of a cluster, for the first time or again, nothing gives a sign of life: its backend asks there.
-        return status.state
     processes = [process for process in (status.supervisor, status.task) if process is not None]
     here = [process for process in processes if on_this_machine(process)]
     if any(is_alive(process) for process in here):
