@@ -126,6 +126,7 @@ def _make_base() -> None:
     root = CACHE / "bookworm"
     shutil.rmtree(root, ignore_errors=True)
     subprocess.run(["debootstrap", "--variant=minbase", "bookworm", root, _MIRROR], check=True, stdout=sys.stderr)
+    _output("chroot", str(root), "apt-get", "clean")
     container = _output("buildah", "from", "scratch")
     _output("buildah", "add", "--quiet", container, str(root), "/")
     _output("buildah", "commit", "--quiet", "--rm", container, BASE)
