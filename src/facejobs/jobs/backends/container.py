@@ -1,6 +1,5 @@
 """Jobs in a container on this machine, by podman or docker."""
 
-import socket
 from pathlib import Path
 
 from facejobs.jobs.backends.base import HIDDEN, Plan, QueuedJob
@@ -21,7 +20,6 @@ from facejobs.jobs.backends.container_tool import ContainerTool, find_tool
 from facejobs.jobs.backends.container_user import ContainerUser, choose_user
 from facejobs.jobs.backends.local_plan import store_url, work_folder
 from facejobs.jobs.backends.local_supervisor import Order
-from facejobs.jobs.backends.native import NativeJob, write_native
 from facejobs.jobs.backends.processes import kill_processes_of
 from facejobs.jobs.backends.slots import Ticket
 from facejobs.jobs.backends.supervised import ORDER, SupervisedBackend, named, not_here, work_of
@@ -88,10 +86,6 @@ class ContainerBackend(SupervisedBackend):
         run, user = self._run(spec, tool, version.url)
         for path in run.mounts.written:
             Path(path).mkdir(parents=True, exist_ok=True)
-        write_native(
-            version.store,
-            NativeJob(backend=self.name, id=run.name, place=f"{tool.name} on {socket.gethostname()}", attempt=attempt),
-        )
         return ContainerOrder(
             url=store_url(version.url),
             work=str(work),

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import subprocess
 import time
 from types import FrameType
@@ -12,6 +13,7 @@ from facejobs.jobs.backends.container_order import ContainerOrder, task_folder
 from facejobs.jobs.backends.container_tool import find_tool
 from facejobs.jobs.backends.container_user import give_away, numbers_of
 from facejobs.jobs.backends.local_supervisor import Supervisor, run_order
+from facejobs.jobs.backends.native import NativeJob, write_native
 from facejobs.jobs.backends.processes import kill_processes_of
 from facejobs.jobs.backends.slots import Held, QueueLeftError
 from facejobs.jobs.errors import JobError
@@ -87,6 +89,7 @@ class ContainerSupervisor(Supervisor):
         (task_folder(self._work) / "tmp").mkdir(parents=True, exist_ok=True)
         if self._owner is not None:
             give_away(self._container.shared, self._owner)
+        self._name_container(attempt)
         tool, run, *arguments = self._container.command
         numbers = [f"--env={names.ATTEMPT}={attempt}", f"--env={names.ATTEMPTS}={self._container.attempts}"]
         command = [tool, run, *self._gpus(held), *numbers, *arguments]
@@ -102,6 +105,15 @@ class ContainerSupervisor(Supervisor):
                 start_new_session=True,
                 pass_fds=held.files,
             )
+
+    def _name_container(self, attempt: int) -> None:
+        """Say in the version what is run where; a store that is away stops no job."""
+        place = f"{self._tool.name} on {socket.gethostname()}"
+        try:
+            native = NativeJob(backend="container", id=self._container.container, place=place, attempt=attempt)
+            write_native(self._version, native)
+        except (StorageError, OSError) as error:
+            log.warning("the name of the container could not be recorded: %s", error)
 
     def _gpus(self, held: Held) -> list[str]:
         if not self._container.gpus:
