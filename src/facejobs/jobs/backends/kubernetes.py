@@ -162,7 +162,10 @@ class KubernetesBackend:
         jobset = self.options.jobset
         several = spec.resources.nodes > 1
         if several and jobset is None:
-            jobset = cluster.has_jobset()
+            try:
+                jobset = cluster.has_jobset()
+            except ClusterUnreachableError as error:
+                raise ClusterUnreachableError(f"{error}; -o jobset=true or false plans without asking it") from None
         return ClusterJob(spec, self.options, url, names.run_name(url), attempt, several and bool(jobset))
 
     def _start(self, version: VersionFolder, cluster: Cluster, attempt: int) -> None:
