@@ -21,8 +21,8 @@ PINNED = [
     REPOSITORY / "requirements" / "dev.txt",
 ]
 TOP_LEVEL = {
-    ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "Makefile", "README.md", "benchmarks",
-    "docs", "jobs", "pyproject.toml", "requirements", "requirements.txt", "run_train.sh", "src", "tests",
+    ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "Makefile", "README.md",
+    "benchmarks", "docs", "jobs", "pyproject.toml", "requirements", "requirements.txt", "run_train.sh", "src", "tests",
 }  # fmt: skip
 ROOMS = {"storage", "data", "evaluation", "training", "engines", "inference", "gallery", "jobs", "cli"}
 # In parts, so that this file names none either.

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from facejobs.jobs.backends.native import NativeJob, write_native
-from facejobs.jobs.backends.native import NativeJob, write_native
 from facejobs.jobs.liveness import SILENCE_SECONDS, beat, effective_state, is_alive, process_facts
 from facejobs.jobs.status import ProcessFacts, State, Status, Transition
 from facejobs.storage.local import LocalStore
@@ -85,16 +84,6 @@ def test_a_version_that_was_claimed_and_never_started_is_lost_in_the_end(tmp_pat
     long_ago = time.time() - 2 * SILENCE_SECONDS
     os.utime(tmp_path / "version.json", (long_ago, long_ago))
     assert effective_state(Status(), store) is State.LOST
-
-
-def test_what_waits_in_the_queue_of_a_cluster_gives_no_sign_of_life(tmp_path: Path, dead: ProcessFacts) -> None:
-    store = LocalStore(tmp_path)
-    waiting = status(State.PENDING, 2 * SILENCE_SECONDS, task=dead)
-    assert effective_state(waiting, store) is State.LOST
-    write_native(store, NativeJob(backend="slurm", id="17"))
-    assert effective_state(waiting, store) is State.PENDING
-    assert effective_state(waiting.model_copy(update={"supervisor": dead}), store) is State.LOST
-    assert effective_state(status(State.RUNNING, 2 * SILENCE_SECONDS, task=ELSEWHERE), store) is State.LOST
 
 
 def test_what_waits_in_the_queue_of_a_cluster_gives_no_sign_of_life(tmp_path: Path, dead: ProcessFacts) -> None:

@@ -256,7 +256,7 @@ def test_any_bytes_are_a_spec_or_a_spec_error(tmp_path_factory: pytest.TempPathF
 
 
 def test_a_misspelt_backend_names_the_right_one() -> None:
-    with pytest.raises(SpecError, match="'slrum' is no backend: did you mean slurm?"):
+    with pytest.raises(SpecError, match="'slrum' is no backend: did you mean slurm"):
         validate_spec(
             {"name": "x", "command": "true", "outputs": {"model": None}, "backends": {"slrum": {"partition": "gpu"}}}
         )
