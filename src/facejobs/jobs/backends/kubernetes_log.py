@@ -44,6 +44,7 @@ class LogFollower:
         self._store, self._cluster, self._selector, self._ended = store, cluster, selector, ended
         self._last: deque[str] = deque(maxlen=_SEAM)
         self._seen: dict[str, str] = {}
+        self._done: set[str] = set()
 
     def lines(self, follow: bool) -> Iterator[str]:
         """What is there now; with `follow`, until the version has ended. JobError where the cluster cannot be asked."""
@@ -86,12 +87,15 @@ class LogFollower:
     def _of_pod(self, pod: Manifest, follow: bool) -> Iterator[str]:
         """The pod's lines that are new; returns when its log ends, or is lost."""
         uid, name = pod["metadata"]["uid"], pod["metadata"]["name"]
+        if uid in self._done:
+            return
         try:
             if uid not in self._seen:
                 yield from self._first_look(uid, name)
-            if follow:
-                for line in self._cluster.pod_log(name, follow=True):
-                    yield from self._tell(self._new(uid, line))
+            for line in self._cluster.pod_log(name, follow):
+                yield from self._tell(self._new(uid, line))
+            if is_over(pod):
+                self._done.add(uid)
         except ClusterUnreachableError:
             # The caller watches the pods, which tells whether to come back.
             time.sleep(_POLL_SECONDS)
