@@ -1,5 +1,6 @@
 """What Slurm says of jobs, from its own words and from those of an accounting that stands for one."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from facejobs.jobs.backends.slurm_ends import end_of
 from facejobs.jobs.backends.slurm_plan import comment_of
 from facejobs.jobs.backends.slurm_queries import SlurmJob, find_job, parse_job, queued_jobs, url_of
 from facejobs.jobs.errors import JobError
-from facejobs.jobs.status import State
+from facejobs.jobs.status import State, Status, Transition
 
 LINE = (
     "JobId=41 JobName=faces-V0003 UserId=ann(1000) Comment=facejobs:s3://bucket/jobs/faces/V0003 JobState={state} "
@@ -117,9 +118,13 @@ def test_refusals_are_explained(programs, stderr: str, message: str) -> None:
     assert "sbatch: error" not in explain("sbatch", stderr)
 
 
+def status(state: State, reason: str = "", code: int | None = None) -> Status:
+    return Status(transitions=(Transition(state=state, time=datetime.now(UTC), reason=reason, exit_code=code),))
+
+
 def test_ends_that_only_slurm_knows_of_are_told_in_words() -> None:
     def end(state: str, code: int = 0, number: int = 0) -> tuple[State, str, int | None]:
-        return end_of(SlurmJob("1", state, exit_code=code, signal=number), State.RUNNING)
+        return end_of(SlurmJob("1", state, exit_code=code, signal=number), status(State.RUNNING))
 
     assert end("TIMEOUT")[:1] == (State.FAILED,) and "time limit" in end("TIMEOUT")[1]
     assert end("CANCELLED", number=15) == (State.STOPPED, "the Slurm job was cancelled, not by facejobs", 143)
@@ -127,4 +132,8 @@ def test_ends_that_only_slurm_knows_of_are_told_in_words() -> None:
     assert end("NODE_FAIL")[0] is State.FAILED and end("PREEMPTED")[0] is State.STOPPED
     state, reason, code = end("FAILED", 7)
     assert state is State.FAILED and code == 7 and "exit code 7" in reason
-    assert "before its command began" in end_of(SlurmJob("1", "FAILED", exit_code=127), State.PENDING)[1]
+    assert "before its command began" in end_of(SlurmJob("1", "FAILED", exit_code=127), status(State.PENDING))[1]
+    again = end_of(
+        SlurmJob("1", "FAILED", exit_code=75), status(State.PENDING, "attempt 1 of 2: no; it is tried again", 3)
+    )
+    assert again == (State.FAILED, "attempt 1 of 2: no; it is tried again, but Slurm did not start it again", 3)

@@ -31,6 +31,7 @@ _POLL_SECONDS = 1.0
 _ASK_EVERY_SECONDS = 3.0
 # How long a job that was asked to end may take to save and to upload.
 _STOP_SECONDS = 1800.0
+_KILL_SECONDS = 180.0
 
 
 class SlurmBackend:
@@ -125,7 +126,7 @@ class SlurmBackend:
             where = f" of the cluster {native.place}" if native.place else ""
             reason = f"Slurm knows the job {native.id}{where} no more, and nobody recorded how it ended"
             return record(version.store, State.LOST, reason).state
-        state, reason, code = end_of(job, status.state)
+        state, reason, code = end_of(job, status)
         return record(version.store, state, reason, code).state
 
     def _native(self, version: VersionFolder) -> NativeJob | None:
@@ -232,7 +233,13 @@ class SlurmBackend:
         """End it at once, without the time that Slurm gives to a job that is cancelled; returns when it is gone."""
         slurm(["scancel", "--quiet", "--full", "--signal=KILL", native.id])
         slurm(["scancel", "--quiet", native.id])
+        deadline = time.monotonic() + _KILL_SECONDS
         while self._lives(version, native):
+            if time.monotonic() > deadline:
+                raise JobError(
+                    f"{_named(version)} was cancelled, but Slurm has not ended its job {native.id} yet: a node may not "
+                    "answer (sinfo); try again later"
+                )
             time.sleep(_POLL_SECONDS)
 
     def _ensure_stopped(self, version: VersionFolder, reason: str, code: int) -> None:
