@@ -49,7 +49,8 @@ def joined_group(parameters: Parameters, environment: BootEnvironment) -> Iterat
         yield group
     except BaseException as error:
         code = _exit_code(error)
-        group.fail(code, str(error) or type(error).__name__)
+        said = f"it was ended with exit code {code}" if isinstance(error, SystemExit) else str(error)
+        group.fail(code, said or type(error).__name__)
         if isinstance(error, FacejobsError | OSError):
             raise
         # An exchange may be under way, for whose end MXNet waits when a process exits as usual.

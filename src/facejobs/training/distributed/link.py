@@ -57,6 +57,13 @@ class Link:
             return None
         return message if isinstance(message, dict) else None
 
+    def receive_within(self, seconds: float) -> Message | None:
+        """The next object; None also if it does not come in time, and then nothing can be received any more."""
+        self._socket.settimeout(seconds)
+        message = self.receive()
+        self._socket.settimeout(None)
+        return message
+
     def finish_sending(self) -> None:
         """Let the other side see the end after all that was sent."""
         with contextlib.suppress(OSError):

@@ -44,7 +44,8 @@ class OtherWorker(WorkerGroup):
         log.info("looking for the first worker through %s", place)
         link = self._link = self._find(place)
         self.address, self.first_address = link.own_address, link.other_address
-        answer = link.receive()
+        # Longer than the first one waits: it says which worker did not come.
+        answer = link.receive_within(self._hang_seconds + SILENCE_SECONDS)
         if answer is None or "engine_port" not in answer:
             why = (answer or {}).get("message") or "its log says more"
             raise WorkerLostError(f"the first worker ended before all workers were there: {why}")
