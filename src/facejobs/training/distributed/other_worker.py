@@ -71,7 +71,7 @@ class OtherWorker(WorkerGroup):
             time.sleep(_LOOK_SECONDS)
         raise WorkerLostError(
             f"worker {self.rank} did not find the first one within {self._hang_seconds / 60:g} minutes through "
-            f"{place} ({said}): all tasks of a job need that folder, and connections to task 0"
+            f"{place} ({said}): every task of a job must reach that place, and task 0 by the network"
         )
 
     def _listen(self, link: Link) -> None:
