@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from facejobs.jobs.backends.base import HIDDEN, Plan, QueuedJob
-from facejobs.jobs.backends.container_credentials import storage_credentials
 from facejobs.jobs.backends.container_judgement import Judgement
 from facejobs.jobs.backends.container_mounts import WORK_INSIDE
 from facejobs.jobs.backends.container_options import ContainerOptions
@@ -22,6 +21,7 @@ from facejobs.jobs.backends.local_plan import store_url, work_folder
 from facejobs.jobs.backends.local_supervisor import Order
 from facejobs.jobs.backends.processes import kill_processes_of
 from facejobs.jobs.backends.slots import Ticket
+from facejobs.jobs.backends.storage_credentials import storage_credentials
 from facejobs.jobs.backends.supervised import ORDER, SupervisedBackend, named, not_here, work_of
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.image.reference import parse_reference

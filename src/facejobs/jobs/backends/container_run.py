@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from facejobs.jobs.backends.container_credentials import storage_credentials
 from facejobs.jobs.backends.container_mounts import CA_BUNDLE, WORK_INSIDE, Mounts, mounts_of
 from facejobs.jobs.backends.container_options import ContainerOptions
 from facejobs.jobs.backends.container_user import ContainerUser
 from facejobs.jobs.backends.contract import STORAGE_SETTINGS, job_variables
 from facejobs.jobs.backends.local_plan import COPY_EVERY, work_folder
+from facejobs.jobs.backends.storage_credentials import storage_credentials
 from facejobs.jobs.spec import JobSpec
 from facejobs.storage import environment as names
 from facejobs.storage.url import is_remote

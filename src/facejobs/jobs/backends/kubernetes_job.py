@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from facejobs.jobs.backends import kubernetes_names as names
-from facejobs.jobs.backends.container_credentials import storage_credentials
 from facejobs.jobs.backends.contract import STORAGE_CREDENTIALS, STORAGE_SETTINGS, job_variables
 from facejobs.jobs.backends.kubernetes_options import KubernetesOptions
+from facejobs.jobs.backends.storage_credentials import storage_credentials
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.spec import JobSpec
 from facejobs.storage import environment as contract

@@ -1,4 +1,4 @@
-"""How a container reaches the object store as its submitter does, whose home it does not see."""
+"""How a task elsewhere reaches the object store as its submitter does, whose home it does not see."""
 
 import os
 from collections.abc import Mapping
