@@ -49,6 +49,7 @@ def machine(cpu_image: PushedImage, tmp_path_factory: pytest.TempPathFactory) ->
     there = Machine(folder)
     there.podman("pull", "--quiet", "--tls-verify=false", cpu_image.pinned)
     yield there
+    there.podman("rm", "--all", "--force")
     # pytest keeps folders of earlier sessions; this one holds gigabytes.
     shutil.rmtree(folder)
 
