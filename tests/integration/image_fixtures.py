@@ -64,11 +64,14 @@ def container_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def registry(container_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry that wants no login, with the blobs of earlier sessions."""
-    server = Registry(tmp_path_factory.mktemp("registry"), CACHE / "registry")
+    """A registry that wants no login, empty at first."""
+    folder = tmp_path_factory.mktemp("registry")
+    server = Registry(folder, folder / "blobs")
     server.start()
     yield server
     server.stop()
+    # pytest keeps folders of earlier sessions; this one holds the whole image.
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
