@@ -101,7 +101,7 @@ def test_each_node_runs_one_task_that_knows_the_others(timed, store, tmp_path) -
 
 
 def test_a_running_job_is_stopped_with_what_it_had_and_resumed(timed, store, whole_model, tmp_path) -> None:
-    job = SlurmVersion.submit(tiny_spec("--pause", "0.15", resources=SMALL), store, tmp_path / "scratch")
+    job = SlurmVersion.submit(tiny_spec("--pause", "0.1", resources=SMALL), store, tmp_path / "scratch")
     until(lambda: job.begun())
     assert [(item.version, item.state) for item in job.backend.list() if item.job == "tiny"] == [
         ("V0001", State.RUNNING)
@@ -249,7 +249,7 @@ def test_a_job_that_slurm_has_forgotten_is_lost_and_can_be_resumed(timed, slurm,
 
 
 def test_a_node_dies_and_the_job_goes_on_when_there_is_another(timed, slurm, store, whole_model, tmp_path) -> None:
-    spec = tiny_spec("--pause", "0.3", resources={"nodes": 2, **SMALL})
+    spec = tiny_spec("--pause", "0.2", resources={"nodes": 2, **SMALL})
     job = SlurmVersion.submit(spec, store, tmp_path / "scratch")
     until(lambda: job.begun())
     slurm.kill_node("n2")
