@@ -1,7 +1,7 @@
 """Workers of one group, each in a thread of this process; what would end the process is only noted."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,8 +35,9 @@ def left(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
 
 
 @pytest.fixture
-def gathered(tmp_path: Path, left) -> Callable[..., Group]:
-    """Workers that have met."""
+def gathered(tmp_path: Path, left) -> Iterator[Callable[..., Group]]:
+    """Workers that have met. None of their threads may outlive the test: it would end the process for all others."""
+    met: list[FirstWorker | OtherWorker] = []
 
     def gather(size: int = 2, hang_seconds: float = 30.0) -> Group:
         place = StoredMeeting(LocalStore(tmp_path / "store"), ())
@@ -46,6 +47,10 @@ def gathered(tmp_path: Path, left) -> Callable[..., Group]:
             joining = [pool.submit(first.gather, place), *(pool.submit(other.join, place) for other in others)]
             for future in joining:
                 future.result(timeout=20)
+        met.extend((first, *others))
         return first, others
 
-    return gather
+    yield gather
+    for worker in met:
+        worker.release()
+        worker._ended.set()

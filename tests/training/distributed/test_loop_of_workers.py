@@ -110,7 +110,8 @@ def test_the_second_goes_on_with_what_the_first_has_saved(pair) -> None:
 
     def asked(batch, number, *arguments):
         if number == 11:
-            stopped.wishes[0].requested = True
+            for wish in stopped.wishes:
+                wish.requested = True
         return step(batch, number, *arguments)
 
     stopped.engines[0].step = asked

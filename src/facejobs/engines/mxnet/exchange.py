@@ -35,9 +35,9 @@ class Exchange:
         self._large = [p for p in trained if _size(p) >= _LARGE_ELEMENTS]
         self._small = [p for p in trained if _size(p) < _LARGE_ELEMENTS]
         self._running = [p for name, p in parameters.items() if name.endswith(_RUNNING)]
-        self._devices = range(len(trained[0].list_ctx()))
-        on_gpu = trained[0].list_ctx()[0].device_type == "gpu"
-        self._store = mx.kv.create("dist_device_sync" if on_gpu else "dist_sync")
+        contexts = trained[0].list_ctx()
+        self._devices, self._context = range(len(contexts)), contexts[0]
+        self._store = mx.kv.create("dist_device_sync" if self._context.device_type == "gpu" else "dist_sync")
         atexit.register(self._leave)
         for key, parameter in enumerate(self._large):
             self._store.init(key, mx.nd.zeros(parameter.shape))
@@ -57,7 +57,8 @@ class Exchange:
             array.wait_to_read()
         self._group.enter("exchanging")
         # Not before: the backward pass writes the running statistics, and MXNet lets nobody who reads them wait for it.
-        numbers = _flat([*(p.list_data()[0] for p in self._running), mx.nd.array([loss, hits])])
+        sums = mx.nd.array([loss, hits], ctx=self._context)
+        numbers = _flat([*(p.list_data()[0] for p in self._running), sums])
         self._store.push(self._numbers_key, numbers)
         for key, parameter in enumerate(self._large):
             self._store.pull(key, parameter.list_grad(), priority=-key)
@@ -82,7 +83,7 @@ class Exchange:
             sent = np.full(_CHUNK_ELEMENTS, -0.0, np.float32)
             if self._group.rank == 0:
                 sent[: end - start] = mine[start:end]
-            chunk = mx.nd.array(sent)
+            chunk = mx.nd.array(sent, ctx=self._context)
             self._store.push(self._state_key, chunk)
             self._store.pull(self._state_key, chunk)
             theirs[start:end] = chunk.asnumpy()[: end - start]
