@@ -34,6 +34,7 @@ lint: $(TOOLS)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/shellcheck -x run_train.sh jobs/*.sh .ci/run
+	$(VENV)/bin/hadolint Dockerfile
 
 bench: $(TOOLS)
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python "$$script"; done

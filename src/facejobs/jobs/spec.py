@@ -23,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+from facejobs.jobs.errors import SpecError
+from facejobs.jobs.image.reference import parse_reference
 from facejobs.jobs.placeholders import check_placeholders, fill_command
 from facejobs.jobs.quantities import parse_duration, parse_memory
 from facejobs.jobs.secrets import holds_credentials, looks_secret
@@ -146,6 +148,16 @@ class JobSpec(_Model):
         if not JOB_NAME.fullmatch(name):
             raise ValueError("expected 1 to 64 letters, digits, '_' or '-', the first no '-'")
         return name
+
+    @field_validator("image")
+    @classmethod
+    def _check_image(cls, image: str | None) -> str | None:
+        if image is not None:
+            try:
+                parse_reference(image)
+            except SpecError as error:
+                raise ValueError(str(error)) from None
+        return image
 
     @field_validator("command")
     @classmethod

@@ -201,8 +201,6 @@ def test_every_field_is_honoured_emulated_or_impossible(podman) -> None:
         ({"resources": {"gpus": 3}}, "resources.gpus: 3 are asked for, this machine has 2"),
         ({"resources": {"gpus": 1, "gpu_type": "H100"}}, "resources.gpu_type: H100"),
         ({"image": None}, "image: a container needs one"),
-        ({"image": "--privileged"}, "image: '--privileged' is no name of an image"),
-        ({"image": "registry.example.com/x y"}, "image: "),
     ],
 )
 def test_what_cannot_be_is_refused(podman, fields, words_of_it) -> None:
