@@ -18,7 +18,7 @@ from facejobs.storage.s3_endpoint import DirectAccess
 from facejobs.storage.s3_signature import signed_headers
 from facejobs.storage.url import S3Location
 
-_RANGES_AHEAD = 4
+_RANGES_AHEAD = 8
 _CHUNK = 1 << 20  # bytes; small enough to stay in the processor's cache between two uses
 _METADATA = "x-amz-meta-"
 

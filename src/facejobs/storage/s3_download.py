@@ -20,7 +20,7 @@ from facejobs.storage.whole_file import read_exactly, whole_file, write_all
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST_PART = 1 << 28  # bytes; larger ones would fill the memory, so they are fetched in pieces of our own size
-_RANGE = 16 << 20  # bytes; a server spends more time on the same bytes in more requests
+_RANGE = 8 << 20  # bytes; a server spends more time on the same bytes in more requests
 _CHUNK = 1 << 20  # bytes; small enough to stay in the processor's cache between two uses
 
 
