@@ -60,12 +60,16 @@ def server_that(answer: Answer) -> Iterator[DirectReader]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        # Several ranges are asked for at once; a connection that finds no place in the queue waits for a second.
+        request_queue_size = 64
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     access = DirectAccess(f"127.0.0.1:{server.server_address[1]}", "us-east-1", Credentials("id", "secret"))
     try:
-        yield DirectReader(access, 1.0, 0.3)
+        yield DirectReader(access, 5.0, 2.0)
     finally:
         server.shutdown()
         server.server_close()
