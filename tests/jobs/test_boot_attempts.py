@@ -84,6 +84,13 @@ def test_without_a_backend_that_says_why_a_stop_is_a_stop(tmp_path: Path) -> Non
     assert Control(tmp_path).stop_order() == StopOrder(StopCause.REQUESTED, None, "why")
 
 
+def test_a_task_of_several_is_stopped_with_another_one_whose_machine_is_taken(tmp_path: Path) -> None:
+    taken = Outcome(75, P, "another task was stopped, and all saved, not by facejobs")
+    assert outcome_of(75, StopRequest(), Control(tmp_path), tasks=2) == taken
+    (tmp_path / "stop").write_text("requested\n\nstopped on request\n")
+    assert outcome_of(75, StopRequest(), Control(tmp_path), tasks=2) == Outcome(75, S, "stopped on request")
+
+
 def environment(tmp_path: Path, **variables: str) -> BootEnvironment:
     return BootEnvironment.read(
         {
@@ -121,13 +128,15 @@ def test_a_failure_that_is_final_is_not_tried_again(tmp_path: Path) -> None:
     assert read_status(store).state is F
 
 
-def test_a_task_of_a_version_that_is_whole_does_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("tasks", "code"), [("1", ExitCode.OK), ("2", ExitCode.JOB)])
+def test_a_task_of_a_version_that_is_whole_does_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tasks: str, code: ExitCode
+) -> None:
     (tmp_path / "control").mkdir()
     record(LocalStore(tmp_path / "version"), C)
     touched = tmp_path / "touched"
-    task = Task(["touch", str(touched)], environment(tmp_path), {})
-    # Not 0: the backend ends the other tasks where one fails.
-    assert task.run() == ExitCode.STOPPED and not touched.exists()
+    task = Task(["touch", str(touched)], environment(tmp_path, DLS_TASK_INDEX="0", DLS_TASK_NUMBER=tasks), {})
+    assert task.run() == code and not touched.exists()
     assert (tmp_path / "control" / "end").read_text() == "COMPLETED\n" and "COMPLETED" in capsys.readouterr().out
 
 

@@ -29,25 +29,27 @@ class Outcome:
     final: bool = False
 
 
-def outcome_of(code: int, stop: StopRequest, control: Control | None = None) -> Outcome:
-    """What a command's exit code means, given whether it was asked to stop, and by whom."""
+def outcome_of(code: int, stop: StopRequest, control: Control | None = None, tasks: int = 1) -> Outcome:
+    """What a command's exit code means, given who asked it to stop; the `tasks` of a job stop together."""
     if code == 0:
         return Outcome(code, State.COMPLETED)
     if stop.reason is not None or code == ExitCode.STOPPED:
-        return stopped(code, stop, control)
+        return stopped(code, stop, control, tasks)
     if code > 128:
         return Outcome(code, State.FAILED, f"the command was ended by signal {code - 128}")
     return Outcome(code, State.FAILED, f"the command ended with exit code {code}")
 
 
-def stopped(code: int, stop: StopRequest, control: Control | None, when: str = "") -> Outcome:
+def stopped(code: int, stop: StopRequest, control: Control | None, tasks: int = 1, when: str = "") -> Outcome:
     """What it means that an attempt was stopped; `when` is added to the reason."""
     if stop.timed_out:
         # Not the command's own code, mostly 75: who starts a task again that ends with that must not start this one.
         return Outcome(ExitCode.TIME_LIMIT, State.FAILED, f"time limit: {stop.reason}{when}", final=True)
-    reason = (stop.reason or "the command stopped by itself and saved") + when
+    alone = tasks == 1
+    by_itself = "the command stopped by itself and saved" if alone else "another task was stopped, and all saved"
+    reason = (stop.reason or by_itself) + when
     order = control.stop_order() if control is not None else None
-    if order is None and control is not None and stop.reason is not None:
+    if order is None and control is not None and (stop.reason is not None or not alone):
         return Outcome(code, State.PENDING, f"{reason}, not by facejobs")
     if order is None:
         return Outcome(code, State.STOPPED, reason)

@@ -57,8 +57,8 @@ class Task:
     def run(self) -> int:
         """Fetch, run, upload, record; nothing but a bug raises."""
         if self._is_over():
-            # Other tasks of the job were started too: a backend ends them where one fails.
-            return ExitCode.OK if self._control is None else ExitCode.STOPPED
+            # Not STOPPED, after which a cluster starts it again. Other tasks that were started too end by a failure.
+            return ExitCode.OK if self._environment.tasks == 1 else ExitCode.JOB
         with contextlib.ExitStack() as stack:
             stop = stack.enter_context(StopRequest(self._environment.time_limit))
             try:
@@ -132,7 +132,7 @@ class Task:
             with stop.interrupting():
                 pass
         except StopRequestedError:
-            return stopped(ExitCode.STOPPED, stop, self._control, " before the command began")
+            return stopped(ExitCode.STOPPED, stop, self._control, when=" before the command began")
         except (FacejobsError, OSError) as error:
             log.error("error: %s", error)
             return Outcome(ExitCode.DOWNLOAD_FAILED, State.FAILED, f"download failed: {error}")
@@ -165,7 +165,7 @@ class Task:
         log.info("the command ended with exit code %d", code)
         for item in repeated:
             item.stop()
-        outcome = outcome_of(code, stop, self._control)
+        outcome = outcome_of(code, stop, self._control, environment.tasks)
         return outcome if checkpoints is None else self._upload(outcome, checkpoints)
 
     def _command_environment(self) -> dict[str, str]:
