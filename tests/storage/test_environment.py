@@ -35,6 +35,8 @@ def test_tasks_that_train_together_know_their_number_and_hosts() -> None:
     assert (alone.tasks, alone.hosts) == (1, ())
     with pytest.raises(StorageError, match="DLS_TASK_INDEX is 2, but DLS_TASK_NUMBER is 2: tasks are numbered from 0"):
         BootEnvironment.read({"DLS_TASK_INDEX": "2", "DLS_TASK_NUMBER": "2"})
+    with pytest.raises(StorageError, match="DLS_TASK_NUMBER is 2, but DLS_TASK_INDEX is not set"):
+        BootEnvironment.read({"DLS_TASK_NUMBER": "2"})
 
 
 def test_another_output_is_another_run_and_the_same_one_goes_on() -> None:

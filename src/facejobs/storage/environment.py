@@ -179,6 +179,8 @@ def _whole_number(environment: Mapping[str, str], name: str, default: int, least
 
 def _tasks(environment: Mapping[str, str], task: int) -> int:
     tasks = _whole_number(environment, TASK_NUMBER, default=1, least=1)
+    if tasks > 1 and not environment.get(TASK_INDEX):
+        raise StorageError(f"{TASK_NUMBER} is {tasks}, but {TASK_INDEX} is not set: each task needs its own, from 0")
     if environment.get(TASK_NUMBER) and task >= tasks:
         raise StorageError(f"{TASK_INDEX} is {task}, but {TASK_NUMBER} is {tasks}: tasks are numbered from 0")
     return tasks

@@ -28,7 +28,10 @@ def test_one_task_is_alone() -> None:
 def test_a_batch_that_cannot_be_shared_is_refused_with_sizes_that_can(size: int, near: str) -> None:
     with (
         pytest.raises(ParameterError, match=rf"--batch-size {size} is .*multiple of that, such as {near}$"),
-        joined_group(Parameters(batch_size=size), environment(DLS_TASK_NUMBER="3", DLS_TASK_HOSTS="127.0.0.1")),
+        joined_group(
+            Parameters(batch_size=size),
+            environment(DLS_TASK_INDEX="0", DLS_TASK_NUMBER="3", DLS_TASK_HOSTS="127.0.0.1"),
+        ),
     ):
         pass
 

@@ -12,7 +12,9 @@ from facejobs.training.errors import ParameterError
 
 
 def environment(**variables: str) -> BootEnvironment:
-    return BootEnvironment.read({"DLS_TASK_NUMBER": "2", "DLS_JOB_ID": "faces-V0001", **variables})
+    return BootEnvironment.read(
+        {"DLS_TASK_INDEX": "0", "DLS_TASK_NUMBER": "2", "DLS_JOB_ID": "faces-V0001", **variables}
+    )
 
 
 def test_what_the_first_announces_the_others_find_and_it_is_cleared(tmp_path) -> None:
