@@ -36,3 +36,15 @@ def test_where_it_hangs_is_shown_and_it_ends() -> None:
 def test_what_does_not_hang_is_left_alone(then: str) -> None:
     ended = run(30, then)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_process_that_was_stopped_as_a_whole_does_not_hang() -> None:
+    pause = """
+import os, signal, subprocess, time
+subprocess.Popen(["sh", "-c", f"sleep 3; kill -CONT {os.getpid()}"])
+os.kill(os.getpid(), signal.SIGSTOP)
+time.sleep(0.5)
+theirs.send(b"x")
+"""
+    ended = run(2, pause)
+    assert (ended.returncode, ended.stderr) == (0, "")

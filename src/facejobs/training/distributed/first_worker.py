@@ -71,6 +71,9 @@ class FirstWorker(WorkerGroup):
             try:
                 self._wait_for_others(place)
             finally:
+                with contextlib.suppress(OSError):
+                    # Closing alone would leave the port open for as long as the thread waits in it.
+                    listener.shutdown(socket.SHUT_RDWR)
                 with contextlib.suppress(StorageError, OSError):
                     place.clear()
         self.address = self._members[1].link.own_address

@@ -14,10 +14,15 @@ log = logging.getLogger(__name__)
 
 _STANDARD_ERROR = 2
 _MOST_SECONDS_BETWEEN_LOOKS = 5.0
+# A look that is later than this was not made in time because nothing of the process ran.
+_LATE_SECONDS = 1.0
 
 
 class HangWatch:
-    """A thread that calls `on_hang` with the seconds once nothing `progressed` for so long. Begins at the first one."""
+    """A thread that calls `on_hang` with the seconds once nothing `progressed` for so long. Begins at the first one.
+
+    Time in which the whole process was stopped, by Ctrl-Z or by a scheduler that suspends its job, does not count.
+    """
 
     def __init__(self, seconds: float, on_hang: Callable[[float], None]) -> None:
         self._seconds, self._on_hang = seconds, on_hang
@@ -37,8 +42,13 @@ class HangWatch:
         self._end.set()
 
     def _run(self) -> None:
-        while not self._end.wait(min(_MOST_SECONDS_BETWEEN_LOOKS, self._seconds / 10)):
-            if time.monotonic() - self._latest > self._seconds:
+        pause, looked = min(_MOST_SECONDS_BETWEEN_LOOKS, self._seconds / 10), time.monotonic()
+        while not self._end.wait(pause):
+            now = time.monotonic()
+            if now - looked > pause + _LATE_SECONDS:
+                self._latest += now - looked
+            looked = now
+            if now - self._latest > self._seconds:
                 self._on_hang(self._seconds)
                 return
 
