@@ -40,7 +40,7 @@ class LeastSquares:
         gradient = inputs.T @ error / len(error)
         self._arrays["momentum"] = 0.9 * self._arrays["momentum"] - lr * gradient
         self._arrays["weight"] = self._arrays["weight"] + self._arrays["momentum"]
-        return StepOutcome(float(error @ error), float(np.linalg.norm(gradient)), {"accuracy": 0.5}, True)
+        return StepOutcome(float(error @ error), float(np.linalg.norm(gradient)), {"accuracy": 0.5})
 
     def gradient_norms(self) -> dict[str, float]:
         return {}

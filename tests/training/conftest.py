@@ -40,7 +40,7 @@ class ToyEngine:
         if np.isfinite(loss):
             self.momentum = 0.9 * self.momentum - lr * self.gradient
             self.weight = self.weight + self.momentum
-        return StepOutcome(loss, float(np.linalg.norm(self.gradient)), {"accuracy": 0.0}, bool(np.isfinite(loss)))
+        return StepOutcome(loss, float(np.linalg.norm(self.gradient)), {"accuracy": 0.0})
 
     def gradient_norms(self) -> dict[str, float]:
         return {"weight": float(np.linalg.norm(self.gradient))}

@@ -34,7 +34,7 @@ class BlockMeans:
         if step == self.dies_at:
             raise KeyboardInterrupt
         self._count += 1
-        return StepOutcome(1.0, 1.0, {"accuracy": 0.0}, True)
+        return StepOutcome(1.0, 1.0, {"accuracy": 0.0})
 
     def gradient_norms(self) -> dict[str, float]:
         return {}

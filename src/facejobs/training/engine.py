@@ -13,13 +13,12 @@ Arrays = dict[str, NDArray[Any]]
 class StepOutcome:
     """One step's numbers: the mean loss, the global gradient norm before clipping, other measures by name.
 
-    `applied` is False where loss or gradients were not finite: the weights are then as before the step.
+    Where the loss or the norm is not finite, the weights are as before the step.
     """
 
     loss: float
     gradient_norm: float
     measures: dict[str, float]
-    applied: bool
 
 
 class Engine(Protocol[BatchType]):

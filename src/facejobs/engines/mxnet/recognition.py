@@ -133,12 +133,11 @@ class RecognitionEngine:
             loss_sum, hit_sum = self._exchange.join(loss_sum, hit_sum)
         norm = self._global_norm()
         mean_loss, accuracy = loss_sum * self._scale, hit_sum * self._scale
-        applied = bool(np.isfinite(mean_loss) and np.isfinite(norm))
-        if applied:
+        if np.isfinite(mean_loss) and np.isfinite(norm):
             clip = self._parameters.gradient_clip
             shrink = clip / norm if clip and norm > clip else 1.0
             self._optimizer.update(step, lr, self._scale * shrink)
-        return StepOutcome(mean_loss, norm, {"accuracy": accuracy, "margin": margin}, applied)
+        return StepOutcome(mean_loss, norm, {"accuracy": accuracy, "margin": margin})
 
     def _margin_at(self, progress: float) -> float:
         ramp = self._parameters.margin_ramp
