@@ -203,6 +203,8 @@ def test_values_of_secrets_are_kept_in_no_version(run: Run, place: Path, monkeyp
     code, _, err = run("submit", "toy.yaml", "-p", f"note=is {secret}")
     assert (code, "parameters.note holds the value of a secret" in err) == (ExitCode.USAGE, True)
     assert not (place / ".facejobs").exists() and secret not in err
+    code, _, err = run("submit", "toy.yaml", "--backend", "slurm", "-o", f"sbatch=--reservation={secret}")
+    assert (code, "-o.sbatch.0 holds the value of a secret" in err) == (ExitCode.USAGE, True)
     subprocess.run(["git", "init", "-q"], check=True)
     (place / "settings.py").write_text("")
     subprocess.run(["git", "add", "settings.py"], check=True)

@@ -102,18 +102,19 @@ def claim(
 
 
 def _check(spec: JobSpec, store: VersionStore, backend: Backend) -> None:
-    plan = backend.plan(spec, store.next_folder(spec.name).url)
-    if plan.impossible:
-        raise JobError(f"the backend {backend.name} cannot run {spec.name}: " + "; ".join(plan.impossible))
     for name in spec.secrets:
         if not os.environ.get(name):
             raise JobError(f"the job needs the secret {name}: set that variable in the environment, then submit again")
-    place = place_of_secret(spec.model_dump(mode="json"), secret_values(tuple(spec.secrets), os.environ))
+    said = {**spec.model_dump(mode="json"), "-o": backend.options.model_dump(mode="json")}
+    place = place_of_secret(said, secret_values(tuple(spec.secrets), os.environ))
     if place:
         raise SpecError(
             f"{place} holds the value of a secret, and versions are kept for good: have the command read it from its "
             "environment, and name the variable in 'secrets'"
         )
+    plan = backend.plan(spec, store.next_folder(spec.name).url)
+    if plan.impossible:
+        raise JobError(f"the backend {backend.name} cannot run {spec.name}: " + "; ".join(plan.impossible))
 
 
 def _image_digest(spec: JobSpec, backend: Backend) -> tuple[str | None, str]:
