@@ -133,7 +133,9 @@ def test_ends_that_only_slurm_knows_of_are_told_in_words() -> None:
     state, reason, code = end("FAILED", 7)
     assert state is State.FAILED and code == 7 and "exit code 7" in reason
     assert "before its command began" in end_of(SlurmJob("1", "FAILED", exit_code=127), status(State.PENDING))[1]
-    again = end_of(
-        SlurmJob("1", "FAILED", exit_code=75), status(State.PENDING, "attempt 1 of 2: no; it is tried again", 3)
-    )
+    waits = status(State.PENDING, "the image was not looked up: no")
+    assert "before its command began" in end_of(SlurmJob("1", "FAILED", exit_code=127), waits)[1]
+    tried = status(State.PENDING, "attempt 1 of 2: no; it is tried again", 3)
+    tried = Status(transitions=(*status(State.RUNNING).transitions, *tried.transitions))
+    again = end_of(SlurmJob("1", "FAILED", exit_code=75), tried)
     assert again == (State.FAILED, "attempt 1 of 2: no; it is tried again, but Slurm did not start it again", 3)

@@ -1,6 +1,7 @@
 """What a version's state becomes when Slurm ended its job before the first task could say how it ended."""
 
 from facejobs.jobs.backends.slurm_queries import SlurmJob
+from facejobs.jobs.boot.attempts import next_attempt
 from facejobs.jobs.status import State, Status
 
 _REASONS = {
@@ -24,8 +25,8 @@ def end_of(job: SlurmJob, status: Status) -> tuple[State, str, int | None]:
         return State.STOPPED, _STOPPED[job.state], code
     if job.state in _REASONS:
         return State.FAILED, _REASONS[job.state], code
-    if status.state is State.PENDING and status.reason:
-        # The task expected another attempt.
+    if status.state is State.PENDING and next_attempt(status) != status.attempt:
+        # The attempt that said so expected another one.
         return (
             State.FAILED,
             f"{status.reason}, but Slurm did not start it again",
