@@ -1,3 +1,5 @@
+import base64
+import os
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +7,7 @@ import pytest
 from job_records import a_spec
 
 from facejobs.jobs.backends.kubernetes_job import ClusterJob
+from facejobs.jobs.backends.kubernetes_manifest import secret
 from facejobs.jobs.backends.kubernetes_options import KubernetesOptions
 from facejobs.jobs.backends.kubernetes_plan import make_plan
 
@@ -115,3 +118,11 @@ def test_the_pod_has_longer_to_end_than_the_command(grace: str | None, seconds: 
     environment = {"FACEJOBS_GRACE": grace} if grace else {}
     pod = plan(environment=environment).request[0]["spec"]["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] == seconds
+
+
+def test_a_secret_that_is_no_text_arrives_byte_for_byte() -> None:
+    job = ClusterJob(
+        a_spec(image=IMAGE, secrets=["TOKEN"]), KubernetesOptions(), f"{BUCKET}/jobs/job/V0001", "job-v0001-abc"
+    )
+    made = secret(job, "faces", {"TOKEN": os.fsdecode(b"\xff")})
+    assert made is not None and base64.b64decode(made["data"]["TOKEN"]) == b"\xff"

@@ -5,6 +5,7 @@ https://jobset.sigs.k8s.io/docs/reference/jobset.v1alpha2/.
 """
 
 import base64
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -142,7 +143,7 @@ def secret(
     data = (
         {"stringData": shown}
         if values is None
-        else {"data": {name: base64.b64encode(values[name].encode()).decode() for name in job.secrets}}
+        else {"data": {name: base64.b64encode(os.fsencode(values[name])).decode() for name in job.secrets}}
     )
     return {
         "apiVersion": "v1",
