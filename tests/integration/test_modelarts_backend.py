@@ -28,6 +28,7 @@ from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, read_status, record
 from facejobs.jobs.submission import submit
 from facejobs.jobs.versions import VersionFolder, VersionStore, open_version_store
+from facejobs.storage.errors import StorageError
 
 DIGEST = "sha256:" + "5" * 64
 IMAGE = "swr.cn-north-4.myhuaweicloud.com/team/facejobs"
@@ -214,6 +215,21 @@ def test_stop_waits_for_the_end(fake: FakeModelArts, store: VersionStore, api: s
     assert status.reason == "stopped by SIGTERM" if task_says else "the job was stopped" in status.reason
     with pytest.raises(JobError, match="nothing to stop"):
         backend.stop(version)
+
+
+@both
+def test_a_job_whose_number_cannot_be_kept_is_stopped(
+    fake: FakeModelArts, store: VersionStore, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise StorageError("the store is away")
+
+    stopped: list[str] = []
+    fake.after_stop = lambda: stopped.append("stopped")
+    monkeypatch.setattr(modelarts, "write_native", away)
+    with pytest.raises(JobError, match="could not be started: the store is away"):
+        submit(a_spec(), store, opened(api))
+    assert stopped == ["stopped"]
 
 
 @both

@@ -58,6 +58,9 @@ class VersionFolder:
             raise VersionNotFoundError(f"{self.job} {self.name} was deleted on {when} by {self.content.by}")
         return self.content
 
+    def __str__(self) -> str:
+        return f"{self.job} {self.name}"
+
     def __repr__(self) -> str:
         return f"VersionFolder({self.job!r}, {self.number}, {self.url!r})"
 

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from job_records import a_spec
 
+from facejobs.jobs.backends.local import LocalBackend
 from facejobs.jobs.backends.local_supervisor import Order, Supervisor
 from facejobs.jobs.backends.slots import pool_for
-from facejobs.jobs.status import STATUS, State, read_status
+from facejobs.jobs.backends.supervised import ORDER, work_of
+from facejobs.jobs.liveness import process_facts
+from facejobs.jobs.status import STATUS, State, read_status, record
 from facejobs.jobs.submission import claim
 from facejobs.jobs.version_record import BackendBlock
 from facejobs.jobs.versions import VersionFolder, open_version_store
@@ -45,6 +48,17 @@ def supervise(version: VersionFolder, tmp_path: Path, script: str) -> int:
     )
     Supervisor(order).run()
     return (tmp_path / "runs").read_text().count("\n")
+
+
+def test_a_job_that_waits_for_its_turn_is_not_listed_as_running(version: VersionFolder, tmp_path: Path) -> None:
+    backend, work = LocalBackend(), work_of(version)
+    work.mkdir(parents=True)
+    ticket = pool_for(0).join()
+    (work / ORDER).write_text(backend.make_order(version, 1, str(tmp_path), ticket).to_json())
+    ticket.close()
+    for state, native in ((State.PENDING, "waiting"), (State.RUNNING, "running")):
+        record(version.store, state, supervisor=process_facts())
+        assert [(item.state, item.native_state) for item in backend.list()] == [(state, native)]
 
 
 def test_a_version_that_was_deleted_under_way_is_left_deleted(version: VersionFolder, tmp_path: Path) -> None:

@@ -22,9 +22,8 @@ from facejobs.jobs.backends.local_supervisor import Order
 from facejobs.jobs.backends.processes import kill_processes_of
 from facejobs.jobs.backends.slots import Ticket
 from facejobs.jobs.backends.storage_credentials import storage_credentials
-from facejobs.jobs.backends.supervised import ORDER, SupervisedBackend, named, not_here, work_of
+from facejobs.jobs.backends.supervised import ORDER, SupervisedBackend, not_here, work_of
 from facejobs.jobs.errors import JobError
-from facejobs.jobs.image.reference import parse_reference
 from facejobs.jobs.liveness import is_alive, on_this_machine
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, Status, read_status
@@ -74,10 +73,10 @@ class ContainerBackend(SupervisedBackend):
 
     def spec_of(self, version: VersionFolder) -> JobSpec:
         """The spec with the image by the digest that was found when it was submitted."""
-        spec, digest = version.record.spec, version.record.image_digest
-        if spec.image is None or digest is None:
-            raise JobError(f"{named(version)} does not say which image it runs in; submit it again")
-        return spec.model_copy(update={"image": str(parse_reference(spec.image).pinned(digest))})
+        image = version.record.pinned_image
+        if image is None:
+            raise JobError(f"{version} does not say which image it runs in; submit it again")
+        return version.record.spec.model_copy(update={"image": image})
 
     def make_order(self, version: VersionFolder, attempt: int, folder: str, ticket: Ticket) -> Order:
         """The whole command line, for the tool that answers now."""

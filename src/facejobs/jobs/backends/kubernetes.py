@@ -66,7 +66,7 @@ class KubernetesBackend:
     def submit(self, version: VersionFolder) -> None:
         """Create the Job of a version that has not run yet."""
         if read_native(version.store) is not None:
-            raise JobError(f"{_named(version)} was submitted already; it is {self.state(version)}")
+            raise JobError(f"{version} was submitted already; it is {self.state(version)}")
         self._start(version, Cluster(self.options), attempt=1)
 
     def resume(self, version: VersionFolder) -> None:
@@ -77,9 +77,9 @@ class KubernetesBackend:
         status, native = read_status(version.store), read_native(version.store)
         state = self.state(version)
         if state is State.COMPLETED:
-            raise JobError(f"{_named(version)} is COMPLETED; `facejobs modify` makes a new version from it")
+            raise JobError(f"{version} is COMPLETED; `facejobs modify` makes a new version from it")
         if not state.ended and native is not None:
-            raise JobError(f"{_named(version)} is {state}; stop it first, or wait for it")
+            raise JobError(f"{version} is {state}; stop it first, or wait for it")
         cluster = self._cluster(native)
         if native is not None:
             self._clear(cluster, native)
@@ -132,7 +132,7 @@ class KubernetesBackend:
         """Ask its pods to save and end, or with `kill` end them now; returns when they have, and the Job is gone."""
         native, state = read_native(version.store), self.state(version)
         if state.ended or native is None:
-            raise JobError(f"{_named(version)} is {state}: there is nothing to stop")
+            raise JobError(f"{version} is {state}: there is nothing to stop")
         cluster = self._cluster(native)
         kind, name = _identity(native)
         cluster.delete(kind, name, wait_for_pods=not kill)
@@ -188,7 +188,7 @@ class KubernetesBackend:
         found = cluster.get(kind, name)
         if found is None and cluster.place != native.place:
             raise JobError(
-                f"{cluster.place} has no {native.id}; {_named(version)} was sent to {native.place}: "
+                f"{cluster.place} has no {native.id}; {version} was sent to {native.place}: "
                 "choose that cluster with KUBECONFIG, or as the current context"
             )
         pods = cluster.pods(_selector(native)).items
@@ -270,7 +270,3 @@ def _queued(kind: Kind, item: Manifest) -> QueuedJob:
         native,
         told.get(names.URL, ""),
     )
-
-
-def _named(version: VersionFolder) -> str:
-    return f"{version.job} {version.name}"

@@ -5,15 +5,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
+from facejobs.jobs.backends.first_task_log import stored_log
 from facejobs.jobs.backends.kubernetes_cluster import Cluster
 from facejobs.jobs.backends.kubernetes_diagnosis import has_log, is_over, newest
 from facejobs.jobs.backends.kubernetes_errors import ClusterRefusedError, ClusterUnreachableError
 from facejobs.jobs.backends.kubernetes_manifest import Manifest
 from facejobs.jobs.backends.kubernetes_watch import watch_pods
-from facejobs.storage.errors import NotFoundError
 from facejobs.storage.store import ObjectStore
 
-_LOG = "logs/task-0.log"
 _POLL_SECONDS = 1.0
 # As many lines in a row tell where one copy of a log goes on in the other.
 _SEAM = 20
@@ -21,10 +20,7 @@ _SEAM = 20
 
 def stored_lines(store: ObjectStore) -> list[str]:
     """The log as it was last uploaded to the version folder."""
-    try:
-        return store.read(_LOG).decode(errors="replace").splitlines()
-    except NotFoundError:
-        return []
+    return stored_log(store).decode(errors="replace").splitlines()
 
 
 def beyond(lines: Sequence[str], before: Sequence[str]) -> int | None:

@@ -40,6 +40,7 @@ _NOT_INHERITED = frozenset(
         names.ATTEMPTS,
         names.TIME_LIMIT,
         names.REMOVE_WORK,
+        names.CONTROL,
     }
 )
 

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from facejobs.jobs.backends import modelarts_v1, modelarts_v2
 from facejobs.jobs.backends.base import Plan, QueuedJob
+from facejobs.jobs.backends.first_task_log import log_lines, stored_log
 from facejobs.jobs.backends.modelarts_client import ModelArtsClient, Place, missing_access, place_of
 from facejobs.jobs.backends.modelarts_errors import ModelArtsError
 from facejobs.jobs.backends.modelarts_options import ModelArtsOptions
@@ -24,12 +26,10 @@ from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, read_status, record
 from facejobs.jobs.version_record import version_name
 from facejobs.jobs.versions import VersionFolder, VersionStore
-from facejobs.storage.errors import NotFoundError
 from facejobs.storage.opening import open_store
 
 __all__ = ["ModelArtsBackend", "ModelArtsOptions"]
 
-_LOG = "logs/task-0.log"
 _POLL_SECONDS = 5.0
 
 
@@ -67,7 +67,7 @@ class ModelArtsBackend:
     def submit(self, version: VersionFolder) -> None:
         """Send a version that has not run yet."""
         if read_native(version.store) is not None:
-            raise JobError(f"{_named(version)} was submitted already; it is {read_status(version.store).state}")
+            raise JobError(f"{version} was submitted already; it is {read_status(version.store).state}")
         self._start(version, attempt=1)
 
     def resume(self, version: VersionFolder) -> None:
@@ -78,9 +78,9 @@ class ModelArtsBackend:
         native, status = read_native(version.store), read_status(version.store)
         state = self.state(version)
         if state is State.COMPLETED:
-            raise JobError(f"{_named(version)} is COMPLETED; `facejobs modify` makes a new version from it")
+            raise JobError(f"{version} is COMPLETED; `facejobs modify` makes a new version from it")
         if not state.ended and native is not None:
-            raise JobError(f"{_named(version)} is {state}; stop it first, or wait for it")
+            raise JobError(f"{version} is {state}; stop it first, or wait for it")
         self._start(version, status.attempt + 1)
 
     def _start(self, version: VersionFolder, attempt: int) -> None:
@@ -93,7 +93,13 @@ class ModelArtsBackend:
         jobs = self._jobs(ModelArtsClient(place))
         predecessor = self._predecessor(version, place) if self.options.api == "v1" else None
         id = jobs.start(self._request(spec, version.url, attempt, predecessor))
-        write_native(version.store, NativeJob(backend=self.name, id=id, place=str(place), attempt=attempt))
+        try:
+            write_native(version.store, NativeJob(backend=self.name, id=id, place=str(place), attempt=attempt))
+        except BaseException:
+            # Nobody would find it again.
+            with suppress(JobError):
+                jobs.stop(id)
+            raise
         # Unless the task is faster, and has said itself that it runs.
         if attempt > 1 and read_status(version.store) == before:
             record(version.store, State.PENDING, f"sent to ModelArts as {id}", attempt=attempt)
@@ -156,34 +162,21 @@ class ModelArtsBackend:
 
     def logs(self, version: VersionFolder, follow: bool = False) -> Iterator[str]:
         """Lines of the task's log, uploaded while it runs; ModelArts' own log where the task never began to log."""
-        position, rest = 0, b""
-        while True:
-            # Asked before reading: what is logged after an end is not lost.
-            ended = not follow or self.state(version).ended
-            data = b""
-            with suppress(NotFoundError):
-                data = version.store.read(_LOG, position)
-            position += len(data)
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                yield line.decode(errors="replace")
-            if ended:
-                if rest:
-                    yield rest.decode(errors="replace")
-                break
-            if not data:
-                time.sleep(_POLL_SECONDS)
+        began, read = False, partial(stored_log, version.store)
+        for line in log_lines(read, lambda: self.state(version).ended, follow, _POLL_SECONDS):
+            began = True
+            yield line
         native = read_native(version.store)
-        if position == 0 and native is not None:
+        if not began and native is not None:
             yield from self._jobs(self._client_of(native)).log(native.id)
 
     def stop(self, version: VersionFolder, kill: bool = False) -> None:  # noqa: ARG002
         """Have ModelArts end it, which has one way only, with or without `kill`; returns when it has ended."""
         native, state = read_native(version.store), self.state(version)
         if state.ended:
-            raise JobError(f"{_named(version)} is {state}: there is nothing to stop")
+            raise JobError(f"{version} is {state}: there is nothing to stop")
         if native is None:
-            raise JobError(f"{_named(version)} was never sent to ModelArts; facejobs resume {_named(version)} sends it")
+            raise JobError(f"{version} was never sent to ModelArts; facejobs resume {version} sends it")
         jobs = self._jobs(self._client_of(native))
         jobs.stop(native.id)
         while not self.state(version).ended:
@@ -210,7 +203,3 @@ class ModelArtsBackend:
 def _furthest(written: State, told: State | None) -> State:
     """Of what the task wrote and what ModelArts says the later one: either may lag behind the other."""
     return State.RUNNING if State.RUNNING in (written, told) else written
-
-
-def _named(version: VersionFolder) -> str:
-    return f"{version.job} {version.name}"

@@ -4,11 +4,12 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from facejobs.errors import ExitCode
 from facejobs.jobs.backends.base import Plan, QueuedJob
+from facejobs.jobs.backends.first_task_log import log_lines, stored_log
 from facejobs.jobs.backends.local_plan import store_url
 from facejobs.jobs.backends.native import NativeJob, read_native, write_native
 from facejobs.jobs.backends.slurm_commands import SlurmAbsentError, asked, explain, slurm
@@ -18,7 +19,6 @@ from facejobs.jobs.backends.slurm_plan import OUTPUT, comment_of, job_name, make
 from facejobs.jobs.backends.slurm_queries import SlurmJob, cluster_name, find_job, queued_jobs, url_of
 from facejobs.jobs.boot.attempts import next_attempt
 from facejobs.jobs.errors import JobError
-from facejobs.jobs.image.reference import parse_reference
 from facejobs.jobs.liveness import effective_state, heard_of
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, Status, read_status, record
@@ -26,7 +26,6 @@ from facejobs.jobs.versions import VersionFolder
 from facejobs.storage.errors import NotFoundError
 from facejobs.storage.url import is_remote
 
-_LOG = "logs/task-0.log"
 _POLL_SECONDS = 1.0
 _ASK_EVERY_SECONDS = 3.0
 # How long a job that was asked to end may take to save and to upload.
@@ -60,16 +59,16 @@ class SlurmBackend:
     def submit(self, version: VersionFolder) -> None:
         """Send a version that has not run yet to Slurm; returns when it is in the queue."""
         if self._native(version) is not None:
-            raise JobError(f"{_named(version)} was submitted already")
+            raise JobError(f"{version} was submitted already")
         self._send(version, attempt=1)
 
     def resume(self, version: VersionFolder) -> None:
         """Send again what FAILED, was STOPPED or LOST; JobError in any other state."""
         state = self.state(version)
         if state is State.COMPLETED:
-            raise JobError(f"{_named(version)} is COMPLETED; `facejobs modify` makes a new version from it")
+            raise JobError(f"{version} is COMPLETED; `facejobs modify` makes a new version from it")
         if not state.ended and self._native(version) is not None:
-            raise JobError(f"{_named(version)} is {state}; stop it first, or wait for it")
+            raise JobError(f"{version} is {state}; stop it first, or wait for it")
         attempt = next_attempt(read_status(version.store))
         record(version.store, State.PENDING, attempt=attempt)
         try:
@@ -89,7 +88,7 @@ class SlurmBackend:
         if not is_remote(url):
             # Slurm makes no folder for its output: without it the job would end at once.
             Path(url, OUTPUT).parent.mkdir(parents=True, exist_ok=True)
-        script = make_script(spec, url, self.options, _pinned_image(version))
+        script = make_script(spec, url, self.options, version.record.pinned_image)
         # The environment is exact: with --export=NAMES Slurm would add what the login shell on the node sets.
         answer = asked(["sbatch", "--parsable", "--export=ALL"], str(script), passed_environment(spec))
         number = answer.strip().splitlines()[-1].partition(";")[0]
@@ -158,7 +157,7 @@ class SlurmBackend:
     def _job(self, version: VersionFolder, native: NativeJob) -> SlurmJob | None:
         """The version's job; None if Slurm has forgotten it. SlurmAbsentError also for another cluster's Slurm."""
         if native.place and self._cluster != native.place:
-            raise SlurmAbsentError(f"{_named(version)} was sent to the cluster {native.place}; this is {self._cluster}")
+            raise SlurmAbsentError(f"{version} was sent to the cluster {native.place}; this is {self._cluster}")
         job = find_job(native.id)
         if job is None or _is_of(job, version):
             return job
@@ -167,23 +166,11 @@ class SlurmBackend:
 
     def logs(self, version: VersionFolder, follow: bool = False) -> Iterator[str]:
         """Lines of the first task's log; Slurm's own output if that task never began."""
-        position, rest = 0, b""
-        while True:
-            # Asked before reading: what is logged after an end is not lost.
-            ended = not follow or self.state(version).ended
-            data = b""
-            with contextlib.suppress(NotFoundError):
-                data = version.store.read(_LOG, position)
-            position += len(data)
-            *lines, rest = (rest + data).split(b"\n")
-            yield from (line.decode(errors="replace") for line in lines)
-            if ended:
-                break
-            if not data:
-                time.sleep(_POLL_SECONDS)
-        if rest:
-            yield rest.decode(errors="replace")
-        if not position:
+        began, read = False, partial(stored_log, version.store)
+        for line in log_lines(read, lambda: self.state(version).ended, follow, _POLL_SECONDS):
+            began = True
+            yield line
+        if not began:
             yield from self._slurm_output(version).splitlines()
 
     def _slurm_output(self, version: VersionFolder) -> str:
@@ -201,10 +188,10 @@ class SlurmBackend:
         """Ask it to save and end, or with `kill` end it now; returns when it has ended. JobError if it had before."""
         state = self.state(version)
         if state.ended:
-            raise JobError(f"{_named(version)} is {state}: there is nothing to stop")
+            raise JobError(f"{version} is {state}: there is nothing to stop")
         native = self._native(version)
         if native is None:
-            raise JobError(f"{_named(version)} was never sent to Slurm; facejobs resume {_named(version)} sends it")
+            raise JobError(f"{version} was never sent to Slurm; facejobs resume {version} sends it")
         job = self._job(version, native)
         if kill or job is None or job.waiting:
             self._cancel(version, native)
@@ -237,7 +224,7 @@ class SlurmBackend:
         while self._lives(version, native):
             if time.monotonic() > deadline:
                 raise JobError(
-                    f"{_named(version)} was cancelled, but Slurm has not ended its job {native.id} yet: a node may not "
+                    f"{version} was cancelled, but Slurm has not ended its job {native.id} yet: a node may not "
                     "answer (sinfo); try again later"
                 )
             time.sleep(_POLL_SECONDS)
@@ -256,13 +243,3 @@ def _is_of(job: SlurmJob, version: VersionFolder) -> bool:
     """Whether a job runs this version; some clusters have comments of their own, or keep none."""
     other = url_of(job.comment) is not None and job.comment != comment_of(version.url)
     return job.name == job_name(store_url(version.url)) and not other
-
-
-def _named(version: VersionFolder) -> str:
-    return f"{version.job} {version.name}"
-
-
-def _pinned_image(version: VersionFolder) -> str | None:
-    """The image with the digest that the version was submitted with."""
-    image, digest = version.record.spec.image, version.record.image_digest
-    return str(parse_reference(image).pinned(digest)) if image and digest else image

@@ -10,11 +10,13 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from facejobs.errors import FacejobsError
 from facejobs.jobs.backends.base import BackendOptions, Plan, QueuedJob
+from facejobs.jobs.backends.first_task_log import log_lines, stored_log
 from facejobs.jobs.backends.local_plan import inherited, store_url, work_folder
 from facejobs.jobs.backends.local_supervisor import Order
 from facejobs.jobs.backends.slots import Ticket, pool_for, state_folder
@@ -23,12 +25,10 @@ from facejobs.jobs.liveness import effective_state, is_alive, on_this_machine, p
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, Status, read_status, record
 from facejobs.jobs.versions import VersionFolder
-from facejobs.storage.errors import NotFoundError
 from facejobs.storage.opening import open_store
 from facejobs.storage.whole_file import whole_file, write_all
 
 ORDER = "order.json"
-_LOG = "logs/task-0.log"
 _SUPERVISOR_LOG = "supervisor.log"
 _POLL_SECONDS = 0.3
 
@@ -77,7 +77,7 @@ class SupervisedBackend(ABC):
         """Start a supervisor for a version that has not run yet; returns when it answers for the version."""
         status = read_status(version.store)
         if status.supervisor is not None:
-            raise JobError(f"{named(version)} was submitted already; it is {status.state}")
+            raise JobError(f"{version} was submitted already; it is {status.state}")
         self._start(version, attempt=1, fresh=True)
 
     def resume(self, version: VersionFolder) -> None:
@@ -88,9 +88,9 @@ class SupervisedBackend(ABC):
         status = read_status(version.store)
         state = self.true_state(version, status)
         if state is State.COMPLETED:
-            raise JobError(f"{named(version)} is COMPLETED; `facejobs modify` makes a new version from it")
+            raise JobError(f"{version} is COMPLETED; `facejobs modify` makes a new version from it")
         if not state.ended and status.supervisor is not None:
-            raise JobError(f"{named(version)} is {state}; stop it first, or wait for it")
+            raise JobError(f"{version} is {state}; stop it first, or wait for it")
         self._start(version, attempt=status.attempt + 1, fresh=False)
 
     def state(self, version: VersionFolder) -> State:
@@ -154,21 +154,8 @@ class SupervisedBackend(ABC):
 
     def logs(self, version: VersionFolder, follow: bool = False) -> Iterator[str]:
         """Lines of the log so far; with `follow` also those to come, until the version has ended."""
-        position, rest = 0, b""
-        while True:
-            # Asked before reading: what is logged after an end is not lost.
-            ended = not follow or self.state(version).ended
-            data = self._read_log(version, position)
-            position += len(data)
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                yield line.decode(errors="replace")
-            if ended:
-                if rest:
-                    yield rest.decode(errors="replace")
-                return
-            if not data:
-                time.sleep(_POLL_SECONDS)
+        read = partial(self._read_log, version)
+        return log_lines(read, lambda: self.state(version).ended, follow, _POLL_SECONDS)
 
     def _read_log(self, version: VersionFolder, start: int) -> bytes:
         """The log from a byte on: from the task's own file while that is here, else from the store."""
@@ -178,9 +165,7 @@ class SupervisedBackend(ABC):
             with contextlib.suppress(OSError), path.open("rb") as file:
                 file.seek(start)
                 return file.read()
-        with contextlib.suppress(NotFoundError):
-            return version.store.read(_LOG, start)
-        return b""
+        return stored_log(version.store, start)
 
     def list(self) -> list[QueuedJob]:
         """The jobs of this machine whose supervisor, or task, still runs; a job of a lost store is left out."""
@@ -192,7 +177,8 @@ class SupervisedBackend(ABC):
                 state = effective_state(status, open_store(url))
                 if not state.ended and status.supervisor is not None:
                     job, version = url.split("/")[-2:]
-                    found.append(QueuedJob(str(status.supervisor.pid), job, version, state, "running", url))
+                    native = "running" if state is State.RUNNING else "waiting"
+                    found.append(QueuedJob(str(status.supervisor.pid), job, version, state, native, url))
         return found
 
     def stop(self, version: VersionFolder, kill: bool = False) -> None:
@@ -200,7 +186,7 @@ class SupervisedBackend(ABC):
         status = read_status(version.store)
         state = self.true_state(version, status)
         if state.ended:
-            raise JobError(f"{named(version)} is {state}: there is nothing to stop")
+            raise JobError(f"{version} is {state}: there is nothing to stop")
         supervisor = status.supervisor
         if supervisor is not None and on_this_machine(supervisor) and is_alive(supervisor):
             with contextlib.suppress(ProcessLookupError):
@@ -223,11 +209,6 @@ class SupervisedBackend(ABC):
         return Path.cwd()
 
 
-def named(version: VersionFolder) -> str:
-    """Job and number, as a user types them."""
-    return f"{version.job} {version.name}"
-
-
 def work_of(version: VersionFolder) -> Path:
     """The work folder of a version on this machine."""
     return work_folder(store_url(version.url))
@@ -239,9 +220,9 @@ def not_here(version: VersionFolder, status: Status) -> JobError:
     where = (
         f"it runs on {', '.join(hosts)}; stop it there"
         if hosts
-        else f"it was never started; facejobs resume {named(version)} starts it"
+        else f"it was never started; facejobs resume {version} starts it"
     )
-    return JobError(f"{named(version)} does not run on this machine: {where}")
+    return JobError(f"{version} does not run on this machine: {where}")
 
 
 def _empty(work: Path) -> None:
