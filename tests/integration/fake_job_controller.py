@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 Object = dict[str, Any]
+# The default of Kubernetes.
+_NO_LIMIT = 2**31 - 1
 
 
 def reconcile(api: "FakeKubernetesApi") -> None:
@@ -59,8 +61,12 @@ def _job(api: "FakeKubernetesApi", job: Object) -> None:
             if action == "FailJob":
                 return _fail(api, job, pods, "PodFailurePolicy", why)
             status["failed"] = status.get("failed", 0) + (action == "Count")
-            if status["failed"] > job["spec"]["backoffLimit"]:
+            if status["failed"] > job["spec"].get("backoffLimit", _NO_LIMIT):
                 return _fail(api, job, pods, "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+            if action == "Count" and _fails_for_good(job, _index(pod)):
+                return _fail(
+                    api, job, pods, "MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number"
+                )
     succeeded = {_index(pod) for pod in pods if pod["status"].get("phase") == "Succeeded"}
     if len(succeeded) == job["spec"]["completions"]:
         return _end(api, "jobs", job, "Complete", "CompletionsReached")
@@ -69,6 +75,15 @@ def _job(api: "FakeKubernetesApi", job: Object) -> None:
         if index not in busy:
             _add_pod(api, job, index, len(pods))
     return None
+
+
+def _fails_for_good(job: Object, index: int) -> bool:
+    """Count a failure of an index; whether more indexes have now failed than may."""
+    spec, status = job["spec"], job["status"]
+    counts: dict[int, int] = status.setdefault("failures_by_index", {})
+    counts[index] = counts.get(index, 0) + 1
+    failed = [count for count in counts.values() if count > spec.get("backoffLimitPerIndex", _NO_LIMIT)]
+    return len(failed) > spec.get("maxFailedIndexes", _NO_LIMIT)
 
 
 def _add_pod(api: "FakeKubernetesApi", job: Object, index: int, number: int) -> None:

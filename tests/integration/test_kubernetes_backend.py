@@ -237,6 +237,16 @@ def test_several_nodes_are_an_indexed_job_with_a_service(api: FakeKubernetesApi,
     assert cluster.state(version) is State.PENDING
 
 
+def test_tasks_that_fail_together_use_up_one_retry(api: FakeKubernetesApi, cluster: Cluster) -> None:
+    version = cluster.submit(resources={"nodes": 3}, retries=1)
+    for expected in (State.PENDING, State.FAILED):
+        for task in range(3):
+            api.start_pod(pod_of(api, task))
+        for task in range(3):
+            api.end_pod(pod_of(api, task), 3)
+        assert cluster.state(version) is expected
+
+
 def test_several_nodes_are_a_jobset_where_there_is_one(api: FakeKubernetesApi, cluster: Cluster) -> None:
     api.jobset = True
     version = cluster.submit(resources={"nodes": 2}, retries=1)

@@ -64,11 +64,20 @@ def _job_spec(job: ClusterJob) -> dict[str, Any]:
         "completionMode": "Indexed",
         "completions": nodes,
         "parallelism": nodes,
-        "backoffLimit": 0 if job.jobset else job.spec.retries,
+        **_limits(job),
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": {"rules": _set_rules() if job.jobset else _rules()},
         "template": pod_template(job),
     }
+
+
+def _limits(job: ClusterJob) -> dict[str, int]:
+    """How many pods may fail. Tasks that train together fail together, which is one failure and not one of each."""
+    if job.jobset:
+        return {"backoffLimit": 0}
+    if job.spec.resources.nodes == 1:
+        return {"backoffLimit": job.spec.retries}
+    return {"backoffLimitPerIndex": job.spec.retries, "maxFailedIndexes": 0}
 
 
 # A task that stopped and saved, and those that end because they have lost it, are no failures of their own.
