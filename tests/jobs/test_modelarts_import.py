@@ -297,6 +297,15 @@ def test_details_and_lists_together(store: VersionStore) -> None:
         paths[-1].write_text(json.dumps(value))
     export = read_exports(paths)
     assert export.only_named == ("other",) and sorted(export.versions) == ["10/10", "10/11"]
+    assert export.lacking == {"faces": 1}
+
+
+def test_a_page_of_several_is_told(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    first.write_text(json.dumps(a_job(a_version(10, "V0001"), a_version(11, "V0002"), version_count=3)))
+    second.write_text(json.dumps(a_job(a_version(12, "V0003"), version_count=3)))
+    assert read_exports([first]).lacking == {"faces": 1}
+    assert read_exports([first, second]).lacking == {}
 
 
 @pytest.mark.parametrize(

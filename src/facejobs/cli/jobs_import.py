@@ -43,8 +43,14 @@ def modelarts(
             typer.echo(f"  {note}")
     if as_json:
         rows = [asdict(item) for item in imported]
-        typer.echo(json.dumps({"versions": rows, "jobs_without_versions": export.only_named}, indent=1))
+        facts = {"versions": rows, "jobs_without_versions": export.only_named, "versions_lacking": export.lacking}
+        typer.echo(json.dumps(facts, indent=1))
         return
     for name in export.only_named:
         typer.echo(f"{name}: only a list of jobs names it; export its versions too")
+    for name, count in export.lacking.items():
+        typer.echo(
+            f"{name}: ModelArts has {count_of(count, 'version')} of it more than these files: "
+            "export the other pages too (…/versions?per_page=1000&page=1)"
+        )
     typer.echo(f"{count_of(sum(item.new for item in imported), 'version')} imported")

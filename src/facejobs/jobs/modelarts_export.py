@@ -5,8 +5,9 @@ Three answers are understood, alone or in a list: one version (`GET …/versions
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,9 @@ _LARGEST_FILE = 256 << 20
 # In milliseconds: the year 3000, and thirty years.
 _LATEST, _LONGEST = 32_503_680_000_000, 946_080_000_000
 _OF_THE_JOB = ("job_id", "job_name", "job_desc")
+# What a job says of its versions, beside each of them.
+_COUNT = "version_count"
+_COUNT_OF_JOB = "versions_of_the_job"
 
 
 class ExportError(JobError):
@@ -105,28 +109,38 @@ class ExportedVersion(BaseModel):
 
 @dataclass(frozen=True)
 class Export:
-    """Everything that was read: versions by their numbers, and jobs of which only the name is known."""
+    """Everything that was read: versions by their numbers, and jobs of which only the name is known.
+
+    `lacking` is how many versions of a job ModelArts has beyond those that were read: an answer is one page of several.
+    """
 
     versions: dict[str, ExportedVersion]
     only_named: tuple[str, ...] = ()
+    lacking: dict[str, int] = field(default_factory=dict)
 
 
 def read_exports(paths: list[Path]) -> Export:
     """Read files; a version that stands in several is taken from the last. Raises ExportError, OSError."""
     versions: dict[str, ExportedVersion] = {}
     named: dict[int, str] = {}
+    counted: dict[int, int] = {}
     for path in paths:
         for place, item in _items(_read_json(path), ""):
             where = f"{path}: {place}" if place else str(path)
             version = _version(item, where)
-            if "version_count" in item and "parameter" not in item:
+            count = item.get(_COUNT_OF_JOB, item.get(_COUNT))
+            if isinstance(count, int):
+                counted[version.job_id] = max(count, counted.get(version.job_id, 0))
+            if _COUNT in item and "parameter" not in item:
                 named[version.job_id] = version.job_name
                 continue
             versions[version.native_id] = version
-    known = {version.job_id for version in versions.values()}
+    known = Counter(version.job_id for version in versions.values())
     if not versions and not named:
         raise ExportError(f"{', '.join(map(str, paths))}: no training job in it{_EXPECTED}")
-    return Export(versions, tuple(name for id, name in sorted(named.items()) if id not in known))
+    names = {version.job_id: version.job_name for version in versions.values()}
+    lacking = {names[id]: counted[id] - known[id] for id in known if counted.get(id, 0) > known[id]}
+    return Export(versions, tuple(name for id, name in sorted(named.items()) if id not in known), lacking)
 
 
 _EXPECTED = "; expected what the V1 API answers to GET /v1/PROJECT/training-jobs/JOB/versions, or to …/versions/VERSION"
@@ -162,6 +176,8 @@ def _items(value: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
             if not isinstance(value[key], list):
                 raise ExportError(f"{below}{key}: expected a list")
             shared = {name: value[name] for name in inherited if name in value}
+            if inherited and _COUNT in value:
+                shared[_COUNT_OF_JOB] = value[_COUNT]
             for number, item in enumerate(value[key]):
                 for inner, found in _items(item, f"{below}{key}[{number}]"):
                     yield inner, {**shared, **found}
