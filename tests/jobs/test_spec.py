@@ -112,6 +112,8 @@ def test_command_mistakes(command: str, said: str | None) -> None:
         ("memory: 16GiB", "memory: much", "spec.yaml:16: resources.memory: expected an amount of memory"),
         ("90m", "soon", "spec.yaml:18: time_limit: expected a duration such as 90m"),
         ("90m", "0", "spec.yaml:18: time_limit:"),
+        ("90m", "999999999d", "spec.yaml:18: time_limit: input should be less than or equal to 3153600000"),
+        ("memory: 16GiB", "memory: 999999999TiB", "spec.yaml:16: resources.memory: input should be less than"),
         ("  lr: 0.001", "  lr: [0.1, 0.2]", "spec.yaml:10: parameters.lr: expected text, a number, true or false"),
         ("  lr: 0.001", "  lr:", "spec.yaml:10: parameters.lr: expected text, a number, true or false; leave"),
         ("  lr: 0.001", "  lr: .nan", "spec.yaml:10: parameters.lr: expected a finite number"),

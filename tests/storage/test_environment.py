@@ -71,6 +71,7 @@ def test_named_inputs_come_before_the_one_without_a_name() -> None:
         ("FACEJOBS_REMOVE_WORK", "yes"),
         ("FACEJOBS_TIME_LIMIT", "2h"),
         ("FACEJOBS_TIME_LIMIT", "nan"),
+        ("FACEJOBS_TIME_LIMIT", "1e10"),
         ("FACEJOBS_GRACE", "-3"),
         ("FACEJOBS_UPLOAD_EVERY", "inf"),
     ],

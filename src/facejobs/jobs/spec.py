@@ -108,7 +108,7 @@ class Resources(_Model):
     gpus: StrictInt = Field(0, ge=0, le=64, description="GPUs of each node")
     gpu_type: Line | None = Field(None, description="kind of GPU, as the backend names it: V100, A100")
     cpus: float | None = Field(None, gt=0, le=4096, description="CPU cores of each node")
-    memory: Annotated[StrictInt, Field(gt=0)] | None = Field(None, description="memory of each node: 16GiB")
+    memory: Annotated[StrictInt, Field(gt=0, lt=1 << 60)] | None = Field(None, description="memory of each node: 16GiB")
     nodes: StrictInt = Field(1, ge=1, le=4096, description="how many nodes")
 
     _parse_memory = field_validator("memory", mode="before")(_memory)
@@ -126,7 +126,7 @@ class JobSpec(_Model):
     parameters: dict[str, Parameter] = Field(default_factory=dict, description="name: value, given as --name value")
     resources: Resources = Field(default_factory=Resources, description="what each node needs")
     retries: StrictInt = Field(0, ge=0, le=100, description="how often a failed attempt is repeated")
-    time_limit: Annotated[StrictInt, Field(gt=0)] | None = Field(
+    time_limit: Annotated[StrictInt, Field(gt=0, le=contract.LONGEST_SECONDS)] | None = Field(
         None, description="longest time of one attempt: 90m, 2h, or seconds"
     )
     environment: dict[str, Annotated[Text, BeforeValidator(_digits)]] = Field(

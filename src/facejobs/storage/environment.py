@@ -47,6 +47,9 @@ AUTO_ATTEMPT = "auto"
 # Secret in every task, whether the job names them or not.
 ALWAYS_SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
+# A hundred years: the kernel's timers count nanoseconds in 64 bits, and refuse 300.
+LONGEST_SECONDS = 100 * 365 * 86400
+
 _GRACE_SECONDS = 60.0
 _UPLOAD_SECONDS = 15.0
 _INPUT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -201,6 +204,8 @@ def _seconds(environment: Mapping[str, str], name: str, default: float | None) -
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise StorageError(f"{name} is {text!r}: it must be a number of seconds above 0")
+    if not 0 < seconds <= LONGEST_SECONDS:
+        raise StorageError(
+            f"{name} is {text!r}: it must be a number of seconds above 0, and no more than a hundred years"
+        )
     return seconds
