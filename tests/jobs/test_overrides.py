@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from job_records import a_spec
 
 from facejobs.jobs.errors import SpecError
-from facejobs.jobs.overrides import apply_options, apply_overrides, parse_scalar
+from facejobs.jobs.overrides import apply_options, apply_overrides, option_values, parse_scalar
 from facejobs.jobs.quantities import parse_duration, parse_memory
 from facejobs.jobs.secrets import holds_credentials, looks_secret, place_of_secret
 from facejobs.jobs.spec import parameter_text
@@ -125,6 +125,21 @@ def test_options_of_a_backend_come_from_the_spec_its_parent_and_the_command_line
     assert apply_options(spec, "local", parent=sent) == {}
     with pytest.raises(SpecError, match="write it as -o name=value"):
         apply_options(spec, "slurm", ["partition"])
+
+
+@pytest.mark.parametrize(
+    ("backend", "typed", "value"),
+    [
+        ("slurm", "account=0815", "0815"), ("slurm", "partition=7", "7"), ("slurm", "qos=1e3", "1e3"),
+        ("slurm", "signal_seconds=300", 300), ("kubernetes", "namespace=123", "123"), ("kubernetes", "ttl=0", 0),
+        ("kubernetes", "jobset=false", False), ("kubernetes", "image_pull_secrets=5", "5"),
+        ("container", "user=1000", "1000"), ("modelarts", "flavor=8", "8"), ("moon", "phase=1", 1),
+        ("slurm", "partiton=7", 7),
+    ],
+)  # fmt: skip
+def test_an_option_that_is_text_stays_as_it_was_typed(backend: str, typed: str, value: object) -> None:
+    (found,) = option_values(backend, [typed]).values()
+    assert (found, type(found)) == (value, type(value))
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def queue(
     from facejobs.jobs.backends.opening import open_backend
     from facejobs.jobs.overrides import option_values
 
-    found = open_backend(backend, option_values(backend_options)).list()
+    found = open_backend(backend, option_values(backend, backend_options)).list()
     if as_json:
         typer.echo(json.dumps([asdict(item) for item in found]))
         return

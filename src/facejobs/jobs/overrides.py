@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from facejobs.jobs.backends.opening import takes_text
 from facejobs.jobs.errors import SpecError
 from facejobs.jobs.spec import JobSpec, Scalar
 from facejobs.jobs.version_record import BackendBlock
@@ -51,12 +52,16 @@ def apply_options(
     Raises SpecError for what is no `name=value`.
     """
     said = parent.options if parent and parent.name == backend else spec.backends.get(backend, {})
-    return {**said, **option_values(options)}
+    return {**said, **option_values(backend, options)}
 
 
-def option_values(options: Iterable[str]) -> dict[str, Any]:
-    """The values of `-o name=value`, by name; SpecError for what is no such pair."""
-    return {name: parse_scalar(text) for name, text in _pairs(options, "-o")}
+def option_values(backend: str, options: Iterable[str]) -> dict[str, Any]:
+    """The values of `-o name=value`, by name; SpecError for what is no such pair.
+
+    What the backend takes as text stays as it was typed: an account may be called 0815 or 1e3.
+    """
+    pairs = _pairs(options, "-o")
+    return {name: text if takes_text(backend, name) else parse_scalar(text) for name, text in pairs}
 
 
 def parse_scalar(text: str) -> Scalar:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from facejobs.jobs.backends.base import Backend, BackendOptions
 from facejobs.jobs.backends.options import Where, check_options, read_options
@@ -58,6 +58,18 @@ def options_type(name: str) -> type[BackendOptions]:
     """The class of a backend's options, each with a description."""
     options: type[BackendOptions] = _part(name, "options")
     return options
+
+
+def takes_text(name: str, option: str) -> bool:
+    """Whether an option of a backend is text, or made of texts; False for what is not known or not installed."""
+    if name not in BACKENDS or missing_for(name):
+        return False
+    field = options_type(name).model_fields.get(option)
+    return field is not None and _holds_text(field.annotation)
+
+
+def _holds_text(kind: Any) -> bool:
+    return kind is str or any(_holds_text(part) for part in get_args(kind))
 
 
 def _part(name: str, part: Literal["backend", "options"]) -> Any:
