@@ -10,7 +10,7 @@ NO_CODE = [
     "H100", "h100", "NVIDIA-H100-80GB-HBM3", "nvidia_h100", "nvidiaH100", "H100-SXM", "H100x8", "H200", "h20", "H800",
     "GH200", "B200", "nvidia-b200", "GB200", "B300", "rtx5090", "geforce-rtx-5070-ti", "RTX 5090",
     "RTX PRO 6000 Blackwell", "gpu:h100:4", "K80", "Tesla-K80", "k40m", "MI300X", "mi250",
-    "Ascend 910B", "snt9b", "tpu-v5e", "gaudi2",
+    "Ascend 910B", "Ascend910", "ascend-d910", "snt9b", "tpu-v5e", "gaudi2",
 ]  # fmt: skip
 CODE = [
     "V100", "Tesla-V100-SXM2-32GB", "T4", "T400", "A100", "NVIDIA-A100-SXM4-80GB", "A10", "A10G", "A40", "A30", "L4",

@@ -80,6 +80,8 @@ def test_options_from_the_command_line_are_those_of_a_file() -> None:
         ("run_as_user", 0, "greater than or equal to 1"),
         ("shared_memory", "plenty", "expected an amount of memory"),
         ("ttl", "soon", "expected a duration"),
+        ("ttl", "30000d", "less than or equal to 2147483647"),
+        ("run_as_user", 1 << 31, "less than or equal to 2147483647"),
     ],
 )
 def test_a_wrong_option_is_named(name: str, value: object, said: str) -> None:

@@ -261,6 +261,11 @@ def test_numbers_typed_with_o_are_text() -> None:
     assert (options.flavor, options.workspace_id, options.project_id) == ("3", "0", "12")
 
 
+def test_a_malformed_name_of_an_image_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"backends\.modelarts\.image_url: 'a b' is no name of an image"):
+        read_options(ModelArtsOptions, "modelarts", {"image_url": "a b"})
+
+
 def test_where_requests_go() -> None:
     pytest.importorskip("huaweicloudsdkmodelarts")
     told = {"HUAWEICLOUD_SDK_PROJECT_ID": "p", "HUAWEICLOUD_SDK_REGION": "cn-north-4"}

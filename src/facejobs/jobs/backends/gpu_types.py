@@ -19,7 +19,7 @@ _UNSUPPORTED = tuple(
         ),
         (r"k[1248]0[cmstx]?|k520|kepler", "Kepler, compute capability 3"),
         (r"mi\d{2,3}[axp]?|radeon|instinct", "made by AMD"),
-        (r"ascend|snt\d+|npu", "an Ascend NPU"),
+        (r"ascend\d*|snt\d+|npu", "an Ascend NPU"),
         (r"tpu|gaudi\d?|trainium\d?|inferentia\d?", "no NVIDIA GPU"),
     )
 )

@@ -16,6 +16,9 @@ _KEY = re.compile(rf"({_LABEL}(\.{_LABEL})*/)?[A-Za-z0-9]([-._A-Za-z0-9]{{0,61}}
 _VALUE = re.compile(r"([A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?)?")
 _TAINT = re.compile(r"(?P<key>[^=:]*)(=(?P<value>[^=:]*))?(:(?P<effect>[A-Za-z]*))?")
 
+# Kubernetes keeps user ids and times in 32 bits.
+_LARGEST = (1 << 31) - 1
+
 
 def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
@@ -98,7 +101,7 @@ class KubernetesOptions(BackendOptions):
         (), description="Secrets of the namespace with the login of the registry: [regcred]"
     )
     service_account: Name | None = Field(None, description="service account of the pods; none is given its token")
-    run_as_user: Annotated[StrictInt, Field(ge=1)] | None = Field(
+    run_as_user: Annotated[StrictInt, Field(ge=1, le=_LARGEST)] | None = Field(
         1000, description="user id in the pods, never root; null: what the image says"
     )
     shared_memory: Amount = Field(2 * 1024**3, description="size of /dev/shm, part of resources.memory: 2GiB")
@@ -114,7 +117,7 @@ class KubernetesOptions(BackendOptions):
     jobset: bool | None = Field(
         None, description="whether several nodes are a JobSet; default: where the cluster has it"
     )
-    ttl: Annotated[StrictInt, Field(ge=0), BeforeValidator(_seconds)] = Field(
+    ttl: Annotated[StrictInt, Field(ge=0, le=_LARGEST), BeforeValidator(_seconds)] = Field(
         86400, description="how long the cluster keeps a job that has ended, with its Secret: 1d"
     )
 

@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from facejobs.jobs.backends.base import BackendOptions
+from facejobs.jobs.errors import SpecError
+from facejobs.jobs.image.reference import parse_reference
 
 Api = Literal["v1", "v2"]
 _REGION = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
@@ -65,6 +67,16 @@ class ModelArtsOptions(BackendOptions):
             raise ValueError(
                 "expected an address without a path, such as https://modelarts.cn-north-4.myhuaweicloud.com"
             )
+        return value
+
+    @field_validator("image_url")
+    @classmethod
+    def _check_image(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                parse_reference(value)
+            except SpecError as error:
+                raise ValueError(str(error)) from None
         return value
 
     @field_validator("project_id")

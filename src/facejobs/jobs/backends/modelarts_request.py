@@ -142,7 +142,7 @@ def _judge_resources(
     spec: JobSpec, options: ModelArtsOptions, honoured: list[str], emulated: list[str], impossible: list[str]
 ) -> None:
     resources = spec.resources
-    machine = f"the flavor {options.flavor}" if options.flavor else f"the pool {options.pool_id}"
+    machine = f"the flavor {options.flavor}" if options.flavor else f"the pool {options.pool_id or '(none is named)'}"
     if options.flavor is None and options.pool_id is None:
         impossible.append(
             "resources: neither the option flavor nor pool_id says on which kind of machine: give -o flavor=NAME"
