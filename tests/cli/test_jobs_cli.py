@@ -113,7 +113,9 @@ def test_a_job_from_its_spec_to_its_archive(run: Run, place: Path) -> None:
     (metric,) = answer(run, "metrics", "toy", "2")
     assert (metric["last"], metric["last_step"], metric["best"], metric["best_step"]) == (0.3, 2, 0.8, 1)
     assert run("metrics", "toy", "1")[1].splitlines()[1].split() == ["lfw_accuracy", "0.2", "2", "0.8", "1", "2"]
-    assert answer(run, "list")[0]["newest"] == "V0002"
+    (listed,) = answer(run, "list")
+    assert listed["newest"] == "V0002"
+    assert listed["created"] == answer(run, "versions", "toy")[-1]["created"]
 
     exported = answer(run, "export", "toy", "V1", "v1.tar")
     assert exported["bytes"] == (place / "v1.tar").stat().st_size

@@ -21,6 +21,8 @@ def list_jobs(store: str = options.STORE, as_json: bool = options.JSON) -> None:
     """List the jobs of a store, each with its newest version."""
     from concurrent.futures import ThreadPoolExecutor
 
+    from pydantic_core import to_jsonable_python
+
     from facejobs.cli.tables import local_time, print_table
     from facejobs.jobs.versions import open_version_store
 
@@ -28,7 +30,7 @@ def list_jobs(store: str = options.STORE, as_json: bool = options.JSON) -> None:
     with ThreadPoolExecutor(_THREADS) as pool:
         rows = list(pool.map(lambda job: _job_row(versions, job), versions.jobs()))
     if as_json:
-        typer.echo(json.dumps(rows, indent=1, default=str))
+        typer.echo(json.dumps(to_jsonable_python(rows), indent=1))
         return
     if not rows:
         typer.echo(f"{versions.url} holds no job yet: facejobs submit SPEC makes one", err=True)
