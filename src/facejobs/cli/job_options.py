@@ -6,9 +6,13 @@ JOB = typer.Argument(..., metavar="JOB", help="Name of the job, or JOB@last, or 
 VERSION = typer.Argument(None, metavar="[V]", help="Its version: 3, V0003, last or best:METRIC.")
 STORE = typer.Option(None, "--store", metavar="URL", help="Version store; default: FACEJOBS_STORE, else .facejobs.")
 JSON = typer.Option(False, "--json", help="Print JSON.")
-BACKEND = typer.Option("local", "--backend", metavar="NAME", help="Where it runs.")
+BACKEND = typer.Option("local", "--backend", metavar="NAME", help="Where it runs; facejobs backends lists them.")
 BACKEND_OPTIONS = typer.Option(
-    [], "-o", "--option", metavar="NAME=VALUE", help="Set an option of the backend; may be repeated."
+    [],
+    "-o",
+    "--option",
+    metavar="NAME=VALUE",
+    help="Set an option of the backend (facejobs backends --table has them); may be repeated.",
 )
 TRACKING = typer.Option(
     None,

@@ -51,7 +51,7 @@ def test_first_tool_that_works_is_used(programs: Path) -> None:
     docker._said.clear()
     docker.say("version", "28.2.2")
     assert find_builder().name == "docker"
-    with pytest.raises(ImageError, match="podman is needed and is not installed"):
+    with pytest.raises(ImageError, match="podman is needed and is not installed here: install it, or leave out --tool"):
         find_builder("podman")
     with pytest.raises(ImageError, match="'kaniko' is no tool"):
         find_builder("kaniko")

@@ -53,7 +53,8 @@ def find_builder(name: str | None = None) -> Tool:
     wanted = name or f"{', '.join(BUILDERS[:-1])} or {BUILDERS[-1]}"
     if reasons:
         raise ImageError(f"{'; '.join(reasons)}; start the daemon, or install podman or buildah")
-    raise ImageError(f"{wanted} is needed and is not installed here: {_INSTALL}")
+    install = "install it, or leave out --tool to take another" if name else _INSTALL
+    raise ImageError(f"{wanted} is needed and is not installed here: {install}")
 
 
 def _daemon_problem(docker: Tool) -> str | None:
