@@ -8,6 +8,7 @@ from pathlib import Path
 
 from facejobs.errors import FacejobsError
 from facejobs.jobs.backends.base import Backend
+from facejobs.jobs.backends.contract import require_secrets
 from facejobs.jobs.boot.task_log import SecretFilter
 from facejobs.jobs.code_facts import DIFF, gather_code
 from facejobs.jobs.environment_facts import gather_environment, submitter
@@ -102,9 +103,7 @@ def claim(
 
 
 def _check(spec: JobSpec, store: VersionStore, backend: Backend) -> None:
-    for name in spec.secrets:
-        if not os.environ.get(name):
-            raise JobError(f"the job needs the secret {name}: set that variable in the environment, then submit again")
+    require_secrets(spec.secrets)
     said = {**spec.model_dump(mode="json"), "-o": backend.options.model_dump(mode="json")}
     place = place_of_secret(said, secret_values(tuple(spec.secrets), os.environ))
     if place:

@@ -91,11 +91,6 @@ def test_every_field_of_the_spec_is_judged() -> None:
         assert any(item.split(":")[0] == name for item in found.honoured), name
 
 
-def test_an_endpoint_with_a_password_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("S3_ENDPOINT", "https://ann:hidden@s3.example.com")
-    assert plan().impossible == ["S3_ENDPOINT: it holds a user and a password; take them out of the URL"]
-
-
 def test_keys_of_a_file_are_sent_as_those_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "credentials"
     path.write_text("[default]\naws_access_key_id = AKID\naws_secret_access_key = hidden\n")

@@ -10,15 +10,15 @@ from pathlib import Path
 from facejobs.jobs.backends.container_mounts import CA_BUNDLE, WORK_INSIDE, Mounts, mounts_of
 from facejobs.jobs.backends.container_options import ContainerOptions
 from facejobs.jobs.backends.container_user import ContainerUser
-from facejobs.jobs.backends.contract import STORAGE_SETTINGS, job_variables
+from facejobs.jobs.backends.contract import job_variables, storage_settings
 from facejobs.jobs.backends.local_plan import COPY_EVERY, work_folder
 from facejobs.jobs.backends.storage_credentials import storage_credentials
 from facejobs.jobs.spec import JobSpec
 from facejobs.storage import environment as names
 from facejobs.storage.url import is_remote
 
-# What the submitter's environment says of how every task works, and of where its secrets are not.
-_PASSED_ON = (names.GRACE, names.UPLOAD_EVERY, *STORAGE_SETTINGS)
+# What the submitter's environment says of how every task works.
+_PASSED_ON = (names.GRACE, names.UPLOAD_EVERY)
 # How long the container has to save and upload when not facejobs but the tool itself, or the machine, stops it.
 _STOP_SECONDS = 300
 _DIGITS = 12
@@ -86,6 +86,7 @@ def _variables(mounts: Mounts, user: ContainerUser, environment: Mapping[str, st
     """The boot contract, without secrets, as the container sees it."""
     spec = mounts.spec
     variables = {name: environment[name] for name in _PASSED_ON if environment.get(name)}
+    variables |= storage_settings(spec, environment)
     if mounts.ca_bundle:
         variables[CA_BUNDLE] = mounts.ca_bundle
     if not spec.resources.gpus:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from facejobs.jobs.backends import kubernetes_names as names
-from facejobs.jobs.backends.contract import STORAGE_CREDENTIALS, STORAGE_SETTINGS, job_variables
+from facejobs.jobs.backends.contract import STORAGE_CREDENTIALS, job_variables, require_secrets, storage_settings
 from facejobs.jobs.backends.kubernetes_options import KubernetesOptions
 from facejobs.jobs.backends.storage_credentials import storage_credentials
-from facejobs.jobs.errors import JobError
 from facejobs.jobs.spec import JobSpec
 from facejobs.storage import environment as contract
 from facejobs.storage.url import is_remote
@@ -69,9 +68,8 @@ class ClusterJob:
     @cached_property
     def variables(self) -> dict[str, str]:
         """The variables of each pod, without the number of its task and without secrets."""
-        settings = {name: os.environ[name] for name in STORAGE_SETTINGS if os.environ.get(name)}
         variables = {
-            **settings,
+            **storage_settings(self.spec),
             **job_variables(self.spec, self.url),
             contract.TASK_NUMBER: str(self.spec.resources.nodes),
             contract.TASK_HOSTS: ",".join(self.hosts),
@@ -102,11 +100,7 @@ class ClusterJob:
     def secret_values(self) -> dict[str, str]:
         """The values of the secrets; JobError naming one that is not set here."""
         values = {**self._keys, **{name: os.environ.get(name, "") for name in self.spec.secrets}}
-        missing = [name for name in self.secrets if not values.get(name)]
-        if missing:
-            raise JobError(
-                f"the job needs the secret {missing[0]}: set that variable in the environment, then try again"
-            )
+        require_secrets(self.secrets, values)
         return values
 
     @property

@@ -9,7 +9,6 @@ from facejobs.jobs.backends.gpu_types import unsupported_gpu
 from facejobs.jobs.backends.kubernetes_job import ClusterJob, grace_seconds, shown
 from facejobs.jobs.backends.kubernetes_manifest import manifests
 from facejobs.jobs.backends.kubernetes_options import is_label_value
-from facejobs.jobs.secrets import holds_credentials
 from facejobs.storage import environment as contract
 from facejobs.storage.url import is_remote
 
@@ -74,9 +73,7 @@ class _Judgement:
     def _judge_endpoint(self) -> None:
         for name in STORAGE_SETTINGS:
             url = self._job.variables.get(name, "")
-            if holds_credentials(url):
-                self.impossible.append(f"{name}: it holds a user and a password; take them out of the URL")
-            elif "://" in url and urlsplit(url).hostname in _LOOPBACK:
+            if "://" in url and urlsplit(url).hostname in _LOOPBACK:
                 self.emulated.append(
                     f"{name}: {url} is the pod itself there; if the store is elsewhere, "
                     f"give its address with -e {name}=URL"

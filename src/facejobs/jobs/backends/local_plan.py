@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from facejobs.jobs.backends.base import HIDDEN, Plan
-from facejobs.jobs.backends.contract import job_variables
+from facejobs.jobs.backends.contract import job_variables, require_secrets
 from facejobs.jobs.backends.gpu_types import unsupported_gpu
 from facejobs.jobs.backends.slots import SLOTS, gpu_count, slot_count, state_folder
-from facejobs.jobs.errors import JobError
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.version_record import version_name
 from facejobs.storage import environment as names
@@ -141,9 +140,5 @@ def _grace() -> str:
 
 def inherited(spec: JobSpec, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment a job's processes start from; JobError if a variable named in `secrets` is not set."""
-    missing = [name for name in spec.secrets if not environment.get(name)]
-    if missing:
-        raise JobError(
-            f"the job needs the secret {missing[0]}: set that variable in the environment, then submit or resume again"
-        )
+    require_secrets(spec.secrets, environment)
     return {name: value for name, value in environment.items() if name not in _NOT_INHERITED}

@@ -1,14 +1,14 @@
 """Jobs on a Slurm cluster, by its own commands: sbatch, squeue, scontrol, scancel, and sacct where there is one."""
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 from functools import cached_property, partial
 from pathlib import Path
 
-from facejobs.errors import ExitCode
+from facejobs.errors import ExitCode, FacejobsError
 from facejobs.jobs.backends.base import Plan, QueuedJob
+from facejobs.jobs.backends.contract import require_secrets
 from facejobs.jobs.backends.first_task_log import log_lines, stored_log
 from facejobs.jobs.backends.local_plan import store_url
 from facejobs.jobs.backends.native import NativeJob, read_native, write_native
@@ -73,17 +73,14 @@ class SlurmBackend:
         record(version.store, State.PENDING, attempt=attempt)
         try:
             self._send(version, attempt)
-        except (JobError, OSError) as error:
-            record(version.store, State.FAILED, f"could not be started: {error}")
+        except (FacejobsError, OSError) as error:
+            with contextlib.suppress(FacejobsError, OSError):
+                record(version.store, State.FAILED, f"could not be started: {error}")
             raise
 
     def _send(self, version: VersionFolder, attempt: int) -> None:
         spec, url = version.record.spec, store_url(version.url)
-        missing = [name for name in spec.secrets if not os.environ.get(name)]
-        if missing:
-            raise JobError(
-                f"the job needs the secret {missing[0]}: set that variable in the environment, then try again"
-            )
+        require_secrets(spec.secrets)
         place = self._cluster
         if not is_remote(url):
             # Slurm makes no folder for its output: without it the job would end at once.

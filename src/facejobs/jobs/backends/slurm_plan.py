@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from facejobs.jobs.backends.base import HIDDEN, Plan
-from facejobs.jobs.backends.contract import STORAGE_CREDENTIALS, STORAGE_SETTINGS, job_variables
+from facejobs.jobs.backends.contract import STORAGE_CREDENTIALS, job_variables, storage_settings
 from facejobs.jobs.backends.gpu_types import unsupported_gpu
 from facejobs.jobs.backends.local_plan import store_url
 from facejobs.jobs.backends.slurm_options import SlurmOptions, is_word
@@ -96,8 +96,7 @@ def _digest(url: str) -> str:
 
 
 def _environment(spec: JobSpec, url: str, options: SlurmOptions, python: str | None) -> dict[str, str]:
-    variables = {name: os.environ[name] for name in STORAGE_SETTINGS if os.environ.get(name)}
-    variables.update(job_variables(spec, url))
+    variables = {**storage_settings(spec), **job_variables(spec, url)}
     # The limit is Slurm's, which warns before it.
     variables.pop(names.TIME_LIMIT, None)
     variables[names.ATTEMPT] = names.AUTO_ATTEMPT
