@@ -17,6 +17,10 @@ from facejobs.cli.main import main
 from facejobs.errors import ExitCode
 from facejobs.jobs.backends import local
 from facejobs.jobs.backends.base import BackendOptions
+from facejobs.jobs.backends.local import LocalBackend
+from facejobs.jobs.errors import BackendUnreachableError
+from facejobs.jobs.status import State
+from facejobs.jobs.versions import VersionFolder
 
 FACEJOBS = Path(sys.executable).with_name("facejobs")
 SPEC = """\
@@ -263,6 +267,30 @@ def test_wait_shows_the_beginning_of_a_long_line(run: Run, place: Path) -> None:
     code, _, err = run("wait", "toy", "1")
     assert (code, "000…\n" in err) == (3, True)
     assert max(map(len, err.splitlines())) < 320
+
+
+def test_wait_outlasts_a_backend_that_is_silent_for_a_while(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "train.sh").write_text("sleep 2\n")
+    answer(run, "submit", "toy.yaml")
+    asked: list[int] = []
+    state = LocalBackend.state
+
+    def silent_at(times: set[int]) -> Callable[..., State]:
+        def ask(backend: LocalBackend, version: VersionFolder) -> State:
+            asked.append(len(asked))
+            if asked[-1] in times:
+                raise BackendUnreachableError("nothing listens there")
+            return state(backend, version)
+
+        return ask
+
+    monkeypatch.setattr(LocalBackend, "state", silent_at({0}))
+    assert run("wait", "toy", "1")[0] == ExitCode.JOB
+    asked.clear()
+    monkeypatch.setattr(LocalBackend, "state", silent_at({1}))
+    assert (run("wait", "toy", "1")[0], len(asked) > 2) == (0, True)
 
 
 def test_modify_needs_a_change_and_an_ended_parent_is_not_needed(run: Run) -> None:

@@ -143,8 +143,9 @@ def _follow(folder: "VersionFolder", backend: "Backend") -> "State":
             )
 
         total: int | None = None
+        # Not patiently: an address that is wrong is told at once.
+        state: State | None = backend.state(folder)
         while True:
-            state = _patiently(backend.state, folder)
             if state is not None and state.ended:
                 return state
             if state is not None and console.is_terminal:
@@ -153,13 +154,15 @@ def _follow(folder: "VersionFolder", backend: "Backend") -> "State":
                     total = progress.total
                     show(state, progress)
             time.sleep(_POLL_SECONDS)
+            state = _patiently(backend.state, folder)
 
 
 def _patiently(read: Callable[..., _Answer], *arguments: object) -> _Answer | None:
-    """What `read` returns, or None while the store does not answer: the job may well go on."""
+    """What `read` returns, or None while the store or the backend does not answer: the job may well go on."""
+    from facejobs.jobs.errors import BackendUnreachableError
     from facejobs.storage.errors import UnreachableError
 
     try:
         return read(*arguments)
-    except UnreachableError:
+    except (UnreachableError, BackendUnreachableError):
         return None

@@ -12,6 +12,10 @@ class JobError(FacejobsError):
     exit_code = ExitCode.JOB
 
 
+class BackendUnreachableError(JobError):
+    """A backend does not answer, which may pass; its jobs go on."""
+
+
 class InputMissingError(JobError):
     """An input of a job is not there, or is empty."""
 

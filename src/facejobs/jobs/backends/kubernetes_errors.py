@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from facejobs.jobs.errors import JobError
+from facejobs.jobs.errors import BackendUnreachableError, JobError
 
 _FORBIDDEN = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)"'
@@ -15,7 +15,7 @@ _NO_NAMESPACE = re.compile(r'namespaces "(?P<namespace>[^"]*)" not found')
 _LONGEST = 500
 
 
-class ClusterUnreachableError(JobError):
+class ClusterUnreachableError(BackendUnreachableError):
     """The API server does not answer, or not as one."""
 
 

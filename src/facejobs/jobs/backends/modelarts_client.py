@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from facejobs.jobs.backends.modelarts_errors import ModelArtsError, refusal
 from facejobs.jobs.backends.modelarts_options import ModelArtsOptions
-from facejobs.jobs.errors import JobError
+from facejobs.jobs.errors import BackendUnreachableError, JobError
 
 AK, SK, TOKEN = "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"
 PROJECT, REGION = "HUAWEICLOUD_SDK_PROJECT_ID", "HUAWEICLOUD_SDK_REGION"
@@ -158,8 +158,8 @@ class ModelArtsClient:
             raise ModelArtsError(f"{self.place}: asked to {what}, it answered no JSON object: {shown!r}", status=status)
         return answer
 
-    def _silent(self, what: str, why: str) -> JobError:
-        return JobError(
+    def _silent(self, what: str, why: str) -> BackendUnreachableError:
+        return BackendUnreachableError(
             f"{self.place.endpoint} cannot be asked to {what}: {why[:300]}; look at the region or the endpoint, and at "
             "this machine's network"
         )
