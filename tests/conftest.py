@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("facejobs", deadline=None)
+hypothesis.settings.load_profile("facejobs")
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 

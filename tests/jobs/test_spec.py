@@ -276,7 +276,17 @@ def test_credentials_in_backend_options_are_refused() -> None:
         )
 
 
-@pytest.mark.parametrize("image", ["--privileged", "Faces", "registry.example.com/faces:1 2", "faces@sha256:1"])
+@pytest.mark.parametrize(
+    "image",
+    [
+        "--privileged",
+        "$(touch /tmp/x)",
+        "https://registry.example.com/a",
+        "Faces",
+        "registry.example.com/faces:1 2",
+        "faces@sha256:1",
+    ],
+)
 def test_what_is_no_name_of_an_image_is_refused(image: str) -> None:
     with pytest.raises(SpecError, match="is no name of an image"):
         validate_spec({"name": "x", "command": "true", "outputs": {"model": None}, "image": image})

@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from job_records import a_record, a_spec
 from slurm_programs import SlurmPrograms
 
+from facejobs.jobs.backends.native import NativeJob, write_native
+from facejobs.jobs.backends.slurm import SlurmBackend
 from facejobs.jobs.backends.slurm_commands import SlurmAbsentError, asked, explain
 from facejobs.jobs.backends.slurm_ends import end_of
 from facejobs.jobs.backends.slurm_plan import comment_of
 from facejobs.jobs.backends.slurm_queries import SlurmJob, find_job, parse_job, queued_jobs, url_of
 from facejobs.jobs.errors import JobError
-from facejobs.jobs.status import State, Status, Transition
+from facejobs.jobs.status import State, Status, Transition, read_status, record
+from facejobs.jobs.versions import open_version_store
 
 LINE = (
     "JobId=41 JobName=faces-V0003 UserId=ann(1000) Comment=facejobs:s3://bucket/jobs/faces/V0003 JobState={state} "
@@ -139,3 +143,15 @@ def test_ends_that_only_slurm_knows_of_are_told_in_words() -> None:
     tried = Status(transitions=(*status(State.RUNNING).transitions, *tried.transitions))
     again = end_of(SlurmJob("1", "FAILED", exit_code=75), tried)
     assert again == (State.FAILED, "attempt 1 of 2: no; it is tried again, but Slurm did not start it again", 3)
+
+
+def test_a_version_that_is_being_sent_again_has_not_ended(programs, tmp_path: Path) -> None:
+    programs.write("scontrol", f"echo '{LINE.format(state='CANCELLED', reason='None', code='0:15').strip()}'")
+    version = open_version_store(str(tmp_path / "store")).claim(
+        "faces", lambda number: a_record(number, a_spec("faces"))
+    )
+    write_native(version.store, NativeJob(backend="slurm", id="41", place="", attempt=1))
+    record(version.store, State.STOPPED, attempt=1)
+    record(version.store, State.PENDING, attempt=2)
+    assert SlurmBackend().state(version) is State.PENDING
+    assert read_status(version.store).state is State.PENDING

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -31,6 +32,8 @@ _ASK_EVERY_SECONDS = 3.0
 # How long a job that was asked to end may take to save and to upload.
 _STOP_SECONDS = 1800.0
 _KILL_SECONDS = 180.0
+# Longer than sbatch takes to answer.
+_SENDING_SECONDS = 60.0
 
 
 class SlurmBackend:
@@ -114,6 +117,9 @@ class SlurmBackend:
         # The task may have recorded its end after the first look.
         status = read_status(version.store)
         if status.state.ended or (job is None and heard_of(version.store)):
+            return status.state
+        if status.state is State.PENDING and native.attempt < status.attempt and _just_recorded(status):
+            # Somebody sends it again at this moment; the job that has ended is the one of the attempt before.
             return status.state
         return self._record_end(version, status, native, job)
 
@@ -234,6 +240,11 @@ class SlurmBackend:
     def list(self) -> list[QueuedJob]:
         """This user's jobs in the queue, of any store."""
         return queued_jobs()
+
+
+def _just_recorded(status: Status) -> bool:
+    last = status.transitions[-1]
+    return (datetime.now(UTC) - last.time).total_seconds() < _SENDING_SECONDS
 
 
 def _is_of(job: SlurmJob, version: VersionFolder) -> bool:

@@ -101,6 +101,8 @@ failed() {
     line=$(cat -- "$control/failed")
     [[ $line =~ exit\ code\ ([0-9]+) ]] && code=${BASH_REMATCH[1]}
     [[ $line == *": Killed" ]] && code=137
+    # A preempted task saves and ends with 75, perhaps before this script hears of it.
+    [ "$code" != 75 ] || sleep 5
     stop task_failed "$code" "another task failed: ${line#srun: error: }"
 }
 
