@@ -30,7 +30,7 @@ with Progress(20, 0) as progress:
     with progress.measuring("lfw", 7701) as show:
         for done in range(100, 800, 100):
             show(done, 7701)
-            time.sleep(0.05)
+            time.sleep(0.15)
     logging.info("after the measurement")
 """
 
@@ -58,7 +58,7 @@ def test_step_bar_and_time_are_seen_and_log_lines_stand_alone(columns: int) -> N
     lines = [line.rstrip() for line in re.split(r"[\r\n]+", shown_on_terminal(columns))]
     bars = [line for line in lines if re.match(r" *20/20 ━{12} \d\d:\d\d epoch 1", line)]
     assert bars and all(len(line) <= columns for line in lines)
-    assert any(re.match(r" *700/7701 .{12} \d\d:\d\d measuring", line) for line in lines)
+    assert any(re.match(r" *[1-7]00/7701 .{12} \d\d:\d\d measuring", line) for line in lines)
     assert {"said before the measurement", "said after the measurement"} <= set(lines)
 
 

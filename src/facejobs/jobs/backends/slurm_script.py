@@ -83,7 +83,7 @@ stopping= srun= seen=
 trap 'stop time_limit "" "saved before the time limit of the Slurm job"' USR1
 trap 'stop requested "" "stopped on request"' USR2
 trap 'stopping=${stopping:-taken}' TERM
-trap 'failed' HUP
+trap 'failed' ALRM
 
 stop() {
     [ -z "$stopping" ] || return
