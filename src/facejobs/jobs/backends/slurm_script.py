@@ -114,7 +114,7 @@ watch() {
         if [[ -z $seen && $line =~ ^srun:\ error:\ [^\ ]+:\ tasks?\ [0-9,-]+:\ . ]]; then
             seen=1
             printf '%s\n' "$line" >"$control/failed"
-            kill -HUP $$
+            kill -ALRM $$
         fi
     done
 }
