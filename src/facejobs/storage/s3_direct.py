@@ -4,12 +4,12 @@ A shortcut only: it never retries and explains nothing. What fails here is asked
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any
 from urllib.parse import quote
 
@@ -64,11 +64,11 @@ class DirectReader:
             said = _said(response)
             return said, None if said["ContentLength"] > most else response.read()
 
-    def ranges(self, place: S3Location, etag: str, size: int, step: int) -> Iterator[memoryview]:
-        """The bytes of a large object in order, each piece valid until the next is asked for.
+    def ranges(self, place: S3Location, etag: str, size: int, step: int) -> Generator[memoryview, None, None]:
+        """The bytes of a large object in order, each piece valid until the next but one is asked for.
 
-        Several ranges of `step` bytes are under way, so that the server prepares the next while one is read. Reading
-        them in one thread keeps each piece in the processor's cache until it is written and hashed.
+        Several ranges of `step` bytes are under way, so that the server prepares the next while one is read. Two small
+        buffers in turn keep each piece in the processor's cache until it is written and hashed.
         """
         starts = iter(range(0, size, step))
         ahead: deque[tuple[HTTPConnection, int, int]] = deque()
@@ -78,7 +78,7 @@ class DirectReader:
             wanted = {"range": f"bytes={start}-{start + length - 1}", "if-match": f'"{etag}"'}
             ahead.append((self._ask("GET", place, wanted), start, length))
 
-        buffer = memoryview(bytearray(min(step, _CHUNK)))
+        buffers = cycle([memoryview(bytearray(min(step, _CHUNK))) for _ in range(2)])
         try:
             for start in islice(starts, _RANGES_AHEAD):
                 ask(start)
@@ -90,6 +90,7 @@ class DirectReader:
                     if response.length != length or not _begins_at(response, start):
                         raise DirectReadError(f"not {length} bytes at {start}")
                 while length:
+                    buffer = next(buffers)
                     with _failures_told():
                         received = response.readinto(buffer[:length])
                     if not received:

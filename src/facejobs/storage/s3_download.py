@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -158,10 +159,15 @@ class _Ranges:
 
         def read(reader: DirectReader) -> None:
             nonlocal done
-            for piece in reader.ranges(self.place, self.promise.etag, self.promise.size, _RANGE):
-                write_all(descriptor, piece, done)
-                hasher.update(piece)
-                done += len(piece)
+            pieces = reader.ranges(self.place, self.promise.etag, self.promise.size, _RANGE)
+            with closing(pieces), ThreadPoolExecutor(1, thread_name_prefix="s3-read") as pool:
+                # One thread receives the next piece while this one writes and hashes the last.
+                coming = pool.submit(next, pieces, None)
+                while (piece := coming.result()) is not None:
+                    coming = pool.submit(next, pieces, None)
+                    write_all(descriptor, piece, done)
+                    hasher.update(piece)
+                    done += len(piece)
 
         # Other proofs need the bytes part by part.
         if self.promise.content is not None:
