@@ -141,14 +141,15 @@ def show(
     """Show everything that is known of a version: parameters, inputs, code, machine, history and metrics."""
     from facejobs.cli.job_facts import version_facts
     from facejobs.cli.tables import print_facts
-    from facejobs.jobs.liveness import effective_state
+    from facejobs.jobs.backends.opening import asked_state
     from facejobs.jobs.metric_summary import read_metrics
     from facejobs.jobs.status import read_status
     from facejobs.jobs.versions import open_version_store
 
     folder = open_version_store(store).find(job, version)
+    # Asked first: a backend may record an end that nobody else could.
+    state = asked_state(folder)
     status = read_status(folder.store)
-    state = effective_state(status, folder.store)
     metrics = read_metrics(folder.store)
     if as_json:
         everything = {

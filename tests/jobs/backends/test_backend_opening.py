@@ -2,15 +2,18 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from job_records import a_record
 from pydantic import BaseModel, ConfigDict
 
 from facejobs.jobs.backends import opening
 from facejobs.jobs.backends.base import BackendOptions
 from facejobs.jobs.backends.local import LocalBackend
-from facejobs.jobs.backends.opening import missing_for, open_backend
+from facejobs.jobs.backends.opening import asked_state, missing_for, open_backend
 from facejobs.jobs.backends.options import check_options, read_options
 from facejobs.jobs.errors import JobError, SpecError
 from facejobs.jobs.spec import BACKENDS, load_spec
+from facejobs.jobs.status import State, record
+from facejobs.jobs.versions import open_version_store
 
 
 class _Volume(BaseModel):
@@ -115,3 +118,26 @@ def test_what_a_spec_lacks_may_come_from_the_command_line() -> None:
         check_options(_Demanding, "slurm", {"nodes": "many"}, str)
     with pytest.raises(SpecError, match=r"backends\.slurm\.pool: field required"):
         read_options(_Demanding, "slurm", {"nodes": 2})
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_state_is_asked_of_the_backend_if_that_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    version = open_version_store(str(tmp_path)).claim("job", a_record)
+    record(version.store, State.PENDING)
+
+    def state(*_: object) -> State:
+        if answers:
+            return record(version.store, State.FAILED, "the node has no Python", 127).state
+        raise JobError("nobody answers")
+
+    monkeypatch.setattr(LocalBackend, "state", state)
+    assert asked_state(version) is (State.FAILED if answers else State.PENDING)
+
+
+def test_nobody_is_asked_about_a_version_that_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = open_version_store(str(tmp_path)).claim("job", a_record)
+    record(version.store, State.COMPLETED)
+    monkeypatch.setattr(opening, "open_backend", None)
+    assert asked_state(version) is State.COMPLETED

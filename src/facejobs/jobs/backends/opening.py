@@ -5,11 +5,15 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple, get_args
 
+from facejobs.errors import FacejobsError
 from facejobs.jobs.backends.base import Backend, BackendOptions
 from facejobs.jobs.backends.options import Where, check_options, read_options
 from facejobs.jobs.errors import JobError
+from facejobs.jobs.liveness import effective_state
 from facejobs.jobs.spec import BACKENDS
+from facejobs.jobs.status import State, read_status
 from facejobs.jobs.version_record import VersionRecord
+from facejobs.jobs.versions import VersionFolder
 
 
 class _Entry(NamedTuple):
@@ -87,3 +91,14 @@ def missing_for(name: str) -> str | None:
 def backend_of(record: VersionRecord) -> Backend:
     """The backend that a version was submitted to, with the options it was submitted with."""
     return open_backend(record.backend.name, record.backend.options)
+
+
+def asked_state(version: VersionFolder) -> State:
+    """The state of a version as its backend knows it; as it is recorded where the backend cannot be asked."""
+    status = read_status(version.store)
+    if status.state.ended:
+        return status.state
+    try:
+        return backend_of(version.record).state(version)
+    except FacejobsError:
+        return effective_state(status, version.store)
