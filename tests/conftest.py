@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -20,3 +22,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real photographs are absent: {folder} (set FACEJOBS_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _signal_handlers() -> Iterator[None]:
+    """A training that was asked to stop ignores signals from then on; the tests after it must not."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -11,11 +11,15 @@ class StopRequestedError(Exception):
 
 
 class StopSignal:
-    """Context manager; `requested` turns true at the first SIGTERM or SIGINT. A later one ends the process at once."""
+    """Context manager; `requested` turns true at the first SIGTERM or SIGINT. A later one ends the process at once.
+
+    Who leaves it after a request is about to end, and no longer hears of the same wish.
+    """
 
     _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-    # timeout(1) and schedulers signal a process and then its whole group: one wish arrives twice.
-    _ONE_WISH_SECONDS = 1.0
+    # timeout(1) and schedulers signal a process and then its whole group, and run_train.sh passes on what its command
+    # got itself: one wish arrives twice, the second time late on a busy machine.
+    _ONE_WISH_SECONDS = 5.0
 
     def __init__(self) -> None:
         self.requested = False
@@ -39,4 +43,5 @@ class StopSignal:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            # Ignored rather than handled: Python drops its handlers first when it ends, and would then end by the signal.
+            signal.signal(number, signal.SIG_IGN if self.requested else handler)
