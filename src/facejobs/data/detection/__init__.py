@@ -1,0 +1,1 @@
+"""Photographs with labelled faces: label files, anchors, augmentation and batches for detectors."""
