@@ -1,0 +1,150 @@
+"""The sizes at which a photograph is shown to a detector: what a detector finds depends on them.
+
+`original` shows it as it is. `short-S` scales it to a short side of S pixels, the long one to at most 1.34 S (1600 and
+2150 pixels are usual on WIDER FACE). `multi` shows it with short sides of 500, 800, 1100, 1400 and 1700 pixels, and
+mirrored, and joins what was found by non-maximum suppression. No scale shows more than 4096 x 4096 pixels.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facejobs.data.detection.anchors import AnchorLayout
+from facejobs.data.detection.faces import LANDMARKS, Detections
+from facejobs.data.detection.prediction import DecodingSettings, RawPredictions, decode_predictions
+from facejobs.data.detection.suppression import suppress
+from facejobs.data.errors import RequestError
+
+Forward = Callable[[NDArray[np.uint8]], RawPredictions]
+
+LONG_TO_SHORT = 2150 / 1600
+MULTI_SHORT_SIDES = (500, 800, 1100, 1400, 1700)
+MOST_PIXELS = 4096 * 4096
+_LARGEST_SHORT_SIDE = 4096
+# Fed as (p - 127.5) / 128, this is next to the zero that convolutions see beyond the border.
+_PADDING = 127
+_MIRRORED_LANDMARKS = (1, 0, 2, 4, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class TestScale:
+    """One way of showing photographs; `name` is part of the name of what is measured."""
+
+    __test__ = False  # pytest takes classes of this name for tests
+
+    name: str
+    short_sides: tuple[int | None, ...]
+    """One pass for each; None is the original size."""
+    mirror: bool = False
+    """Each pass also on the mirrored photograph."""
+
+    @classmethod
+    def parse(cls, name: str) -> "TestScale":
+        """Return the scale called `original`, `multi` or `short-S`; raises RequestError for anything else."""
+        if name == "original":
+            return cls(name, (None,))
+        if name == "multi":
+            return cls(name, MULTI_SHORT_SIDES, mirror=True)
+        match = re.fullmatch(r"short-([1-9][0-9]{0,4})", name, re.ASCII)
+        if match is None or int(match[1]) > _LARGEST_SHORT_SIDE:
+            raise RequestError(
+                f"there is no test scale {name!r}: give original, multi, or short-S, with S the pixels of the short "
+                f"side (1 to {_LARGEST_SHORT_SIDE}), such as short-640"
+            )
+        return cls(name, (int(match[1]),))
+
+    def sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """The (height, width) of each pass over a photograph of `height` x `width` pixels, but for mirrored ones."""
+        return [_size(height, width, short_side) for short_side in self.short_sides]
+
+
+ORIGINAL = TestScale.parse("original")
+
+
+def detect_at(
+    forward: Forward,
+    image: NDArray[np.uint8],
+    scale: TestScale,
+    layout: AnchorLayout,
+    settings: DecodingSettings,
+) -> Detections:
+    """Return the faces of `image` (H, W, 3) RGB, in its own pixels, boxes cut to its borders.
+
+    `forward` gets uint8 (1, h, w, 3), h and w multiples of the largest stride: the photograph at the upper left.
+    """
+    found = []
+    for size in scale.sizes(*image.shape[:2]):
+        shown = _resize(image, size)
+        found.append(_one_pass(forward, shown, image.shape, layout, settings))
+        if scale.mirror:
+            mirrored = _one_pass(forward, cv2.flip(shown, 1), image.shape, layout, settings)
+            found.append(_mirror(mirrored, image.shape[1]))
+    return found[0] if len(found) == 1 else _join(found, settings.nms_iou)
+
+
+def _size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    short, long = sorted((height, width))
+    factor = 1.0 if short_side is None else min(short_side / short, short_side * LONG_TO_SHORT / long)
+    factor = min(factor, math.sqrt(MOST_PIXELS / (height * width)))
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def _resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if image.shape[:2] == size:
+        return image
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized: NDArray[np.uint8] = cv2.resize(image, size[::-1], interpolation=method)
+    return resized
+
+
+def _one_pass(
+    forward: Forward,
+    shown: NDArray[np.uint8],
+    shape: tuple[int, ...],
+    layout: AnchorLayout,
+    settings: DecodingSettings,
+) -> Detections:
+    """Detect in a photograph as shown, and return what was found in pixels of the original of `shape`."""
+    padded = _pad(shown, max(layout.strides))
+    found = decode_predictions(forward(padded[None]), 0, layout, padded.shape[:2], settings)
+    height, width = shape[:2]
+    ratio = np.array([width / shown.shape[1], height / shown.shape[0]], np.float32)
+    boxes = np.clip(found.boxes * np.tile(ratio, 2), 0, np.array([width, height, width, height], np.float32))
+    visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    landmarks = None if found.landmarks is None else (found.landmarks * ratio)[visible]
+    return Detections(boxes[visible], found.scores[visible], landmarks)
+
+
+def _pad(image: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
+    down, right = (-side % multiple for side in image.shape[:2])
+    if not (down or right):
+        return np.ascontiguousarray(image)
+    padded: NDArray[np.uint8] = cv2.copyMakeBorder(
+        image, 0, down, 0, right, cv2.BORDER_CONSTANT | cv2.BORDER_ISOLATED, value=(_PADDING,) * 3
+    )
+    return padded
+
+
+def _mirror(found: Detections, width: int) -> Detections:
+    boxes = found.boxes.copy()
+    boxes[:, [0, 2]] = width - found.boxes[:, [2, 0]]
+    landmarks = found.landmarks
+    if landmarks is not None:
+        landmarks = landmarks[:, _MIRRORED_LANDMARKS]
+        landmarks[..., 0] = width - landmarks[..., 0]
+    return Detections(boxes, found.scores, landmarks)
+
+
+def _join(found: list[Detections], nms_iou: float) -> Detections:
+    boxes = np.concatenate([part.boxes for part in found])
+    scores = np.concatenate([part.scores for part in found])
+    kept = suppress(boxes, scores, nms_iou)
+    landmarks = [part.landmarks for part in found if part.landmarks is not None]
+    joined = np.concatenate(landmarks).reshape(-1, LANDMARKS, 2)[kept] if landmarks else None
+    return Detections(boxes[kept], scores[kept], joined)
