@@ -17,9 +17,9 @@ from onnx import TensorProto, helper
 
 from facejobs.cli.main import main
 from facejobs.data.model_artifact import (
-    ModelDescription,
     ModelInput,
     ModelOutput,
+    RecognitionDescription,
     describe_files,
     write_description,
 )
@@ -73,7 +73,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), folder / "model.onnx"
     )
-    description = ModelDescription(
+    description = RecognitionDescription(
         input=ModelInput(name="pixels", height=SIDE, width=SIDE),
         output=ModelOutput(name="embedding", embedding_size=48),
         backbone="blocks",

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from facejobs.data.model_artifact import (
+    DetectionDescription,
     Metric,
-    ModelDescription,
     ModelError,
     ModelInput,
     ModelOutput,
     OperatingPoint,
+    RecognitionDescription,
     describe_files,
     find_model_folder,
     load_description,
@@ -30,8 +31,22 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def describe(folder: Path) -> ModelDescription:
-    return ModelDescription(
+def describe_detector(folder: Path, **changes: Any) -> DetectionDescription:
+    fields: dict[str, Any] = {
+        "detector": "retinaface",
+        "input": {"name": "images", "multiple": 32},
+        "outputs": {"scores": "scores", "boxes": "boxes", "landmarks": None},
+        "anchors": {"strides": [8, 16], "sizes": [[16, 32], [64]], "variances": [0.1, 0.2]},
+        "backbone": "mobilenet0.25",
+        "score_threshold": 0.5,
+        "nms_iou": 0.4,
+        "files": describe_files(folder, ["model.onnx"]),
+    }
+    return DetectionDescription(**{**fields, **changes})
+
+
+def describe(folder: Path) -> RecognitionDescription:
+    return RecognitionDescription(
         input=ModelInput(name="data", height=112, width=112),
         output=ModelOutput(name="embedding", embedding_size=128),
         backbone="mobilefacenet",
@@ -46,7 +61,7 @@ def describe(folder: Path) -> ModelDescription:
 def test_what_is_written_is_loaded(folder: Path) -> None:
     description = describe(folder)
     written = write_description(folder, description)
-    assert load_description(folder) == description
+    assert load_description(folder, RecognitionDescription) == description
     document = json.loads(written.read_text())
     assert document["input"] == {
         "name": "data", "height": 112, "width": 112, "channel_order": "RGB", "layout": "NCHW", "dtype": "float32",
@@ -54,6 +69,37 @@ def test_what_is_written_is_loaded(folder: Path) -> None:
     }  # fmt: skip
     assert document["files"]["model.onnx"]["bytes"] == 5
     assert sorted(path.name for path in folder.iterdir()) == ["engine.params", "model.json", "model.onnx"]
+
+
+def test_a_detector_is_loaded_as_a_detector_only(folder: Path) -> None:
+    description = describe_detector(folder)
+    write_description(folder, description)
+    assert load_description(folder, DetectionDescription) == description
+    assert json.loads((folder / "model.json").read_text())["anchors"]["sizes"] == [[16, 32], [64]]
+    with pytest.raises(ModelError, match="holds a detector, where a recogniser is needed"):
+        load_description(folder, RecognitionDescription)
+    write_description(folder, describe(folder))
+    with pytest.raises(ModelError, match="holds a recogniser, where a detector is needed"):
+        load_description(folder, DetectionDescription)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("anchors", "sizes"), [[16]], "2 strides, but sizes for 1"),
+        (("anchors", "strides", 1), 64, "stride 64"),
+        (("anchors", "sizes", 0), [], "anchors.sizes.0"),
+        (("score_threshold",), 2, "score_threshold"),
+        (("outputs", "landmarks"), "", "outputs.landmarks"),
+        (("loss",), "cosface", "loss: Extra"),
+    ],
+)
+def test_a_wrong_field_of_a_detector_is_named(folder: Path, keys: tuple[Any, ...], value: Any, message: str) -> None:
+    write_description(folder, describe_detector(folder))
+    change(folder, *keys, value=value)
+    with pytest.raises(ModelError, match="not a valid model description") as caught:
+        load_description(folder, DetectionDescription)
+    assert message in str(caught.value)
 
 
 def change(folder: Path, *keys: Any, value: Any) -> None:
@@ -69,7 +115,7 @@ def change(folder: Path, *keys: Any, value: Any) -> None:
     ("keys", "value", "message"),
     [
         (("format_version",), 2, "format_version"),
-        (("task",), "detection", "task"),
+        (("task",), "matting", "'task'"),
         (("input", "channel_order"), "BGR", "input.channel_order"),
         (("input", "height"), 0, "input.height"),
         (("input", "scale"), 0.0, "input.scale"),
@@ -86,7 +132,7 @@ def test_a_wrong_field_is_named(folder: Path, keys: tuple[Any, ...], value: Any,
     write_description(folder, describe(folder))
     change(folder, *keys, value=value)
     with pytest.raises(ModelError, match="not a valid model description") as caught:
-        load_description(folder)
+        load_description(folder, RecognitionDescription)
     assert message in str(caught.value)
     assert caught.value.exit_code == ExitCode.BAD_MODEL
 
@@ -95,27 +141,27 @@ def test_a_wrong_field_is_named(folder: Path, keys: tuple[Any, ...], value: Any,
 def test_what_is_no_description_is_refused(folder: Path, content: bytes) -> None:
     (folder / "model.json").write_bytes(content)
     with pytest.raises(ModelError, match="not a valid model description"):
-        load_description(folder)
+        load_description(folder, RecognitionDescription)
 
 
 def test_a_changed_file_is_named(folder: Path) -> None:
     write_description(folder, describe(folder))
     (folder / "engine.params").write_bytes(b"ARRAYS")
     with pytest.raises(ModelError, match=r"engine\.params has SHA-256 .* model\.json says"):
-        load_description(folder)
+        load_description(folder, RecognitionDescription)
     (folder / "engine.params").write_bytes(b"arr")
     with pytest.raises(ModelError, match=r"engine\.params is 3 bytes long, model\.json says 6"):
-        load_description(folder)
+        load_description(folder, RecognitionDescription)
     (folder / "engine.params").unlink()
     with pytest.raises(ModelError, match=r"engine\.params is missing"):
-        load_description(folder)
+        load_description(folder, RecognitionDescription)
 
 
 def test_an_unlisted_graph_is_refused(folder: Path) -> None:
     files = describe_files(folder, ["engine.params"])
     write_description(folder, describe(folder).model_copy(update={"files": files}))
     with pytest.raises(ModelError, match=r"does not list model\.onnx"):
-        load_description(folder)
+        load_description(folder, RecognitionDescription)
 
 
 def test_a_description_that_does_not_fit_is_not_written(folder: Path) -> None:
@@ -146,9 +192,9 @@ def test_the_model_of_a_run_is_found(folder: Path) -> None:
 
 def test_wrong_places_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"holds no model\.json"):
-        load_description(tmp_path)
+        load_description(tmp_path, RecognitionDescription)
     with pytest.raises(ModelError, match="is not a folder"):
-        load_description(tmp_path / "absent")
+        load_description(tmp_path / "absent", RecognitionDescription)
 
 
 def test_a_model_that_may_not_be_read_is_a_bad_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,4 +203,4 @@ def test_a_model_that_may_not_be_read_is_a_bad_model(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(Path, "is_dir", refuse)
     with pytest.raises(ModelError, match=f"{tmp_path}: permission denied; "):
-        load_description(tmp_path)
+        load_description(tmp_path, RecognitionDescription)

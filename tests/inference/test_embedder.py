@@ -12,10 +12,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from facejobs.data.model_artifact import (
-    ModelDescription,
     ModelError,
     ModelInput,
     ModelOutput,
+    RecognitionDescription,
     describe_files,
     write_description,
 )
@@ -55,7 +55,7 @@ def describe(
 ) -> None:
     write_description(
         folder,
-        ModelDescription(
+        RecognitionDescription(
             input=ModelInput(name=inputs, height=HEIGHT, width=WIDTH, mean=mean, scale=scale),
             output=ModelOutput(name=output, embedding_size=size),
             backbone="flatten",

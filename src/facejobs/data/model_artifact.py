@@ -11,9 +11,9 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from facejobs.data.reading import reading
 from facejobs.errors import ExitCode, FacejobsError
@@ -51,12 +51,10 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class ModelInput(_Part):
-    """The input tensor: float32 NCHW, RGB, each pixel p (0..255) fed as (p - mean) * scale."""
+class _ImageTensor(_Part):
+    """float32 NCHW, RGB, each pixel p (0..255) fed as (p - mean) * scale."""
 
     name: str = Field(min_length=1)
-    height: int = Field(gt=0)
-    width: int = Field(gt=0)
     channel_order: Literal["RGB"] = "RGB"
     layout: Literal["NCHW"] = "NCHW"
     dtype: Literal["float32"] = "float32"
@@ -64,11 +62,53 @@ class ModelInput(_Part):
     scale: Annotated[Finite, Field(gt=0.0)] = 1 / 128
 
 
+class ModelInput(_ImageTensor):
+    """The input of a recogniser: aligned faces of one size."""
+
+    height: int = Field(gt=0)
+    width: int = Field(gt=0)
+
+
 class ModelOutput(_Part):
     """The output tensor: float32 (N, embedding_size), not normalised to unit length."""
 
     name: str = Field(min_length=1)
     embedding_size: int = Field(gt=0)
+
+
+class PhotographInput(_ImageTensor):
+    """The input of a detector: photographs whose height and width are any multiples of `multiple`."""
+
+    multiple: int = Field(gt=0)
+
+
+class DetectionOutputs(_Part):
+    """Names of the output tensors, float32, A anchors each.
+
+    `scores` (N, A) are probabilities of a face; `boxes` (N, A, 4) and `landmarks` (N, A, 10) are offsets from the
+    anchors, still encoded. `landmarks` is None for a detector without landmarks.
+    """
+
+    scores: str = Field(min_length=1)
+    boxes: str = Field(min_length=1)
+    landmarks: Annotated[str, Field(min_length=1)] | None
+
+
+class Anchors(_Part):
+    """The anchors of a detector: of each level its stride and its sizes, in pixels, and the variances of the coding.
+
+    The order of anchors: level by level, row by row, from left to right, size by size.
+    """
+
+    strides: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
+    sizes: tuple[Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)], ...]
+    variances: tuple[Annotated[Finite, Field(gt=0)], Annotated[Finite, Field(gt=0)]]
+
+    @model_validator(mode="after")
+    def _sizes_for_each_stride(self) -> Self:
+        if len(self.sizes) != len(self.strides):
+            raise ValueError(f"{len(self.strides)} strides, but sizes for {len(self.sizes)}")
+        return self
 
 
 class Metric(_Part):
@@ -96,19 +136,53 @@ class FileDigest(_Part):
     bytes: int = Field(ge=0)
 
 
-class ModelDescription(_Part):
-    """The whole of model.json."""
+class _Description(_Part):
+    """What model.json says of every model."""
 
     format_version: Literal[1] = 1
+    backbone: str = Field(min_length=1)
+    training: dict[str, Any] = Field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
+    files: dict[FileName, FileDigest] = Field(default_factory=dict)
+
+
+class RecognitionDescription(_Description):
+    """The whole of a recogniser's model.json."""
+
     task: Literal["recognition"] = "recognition"
     input: ModelInput
     output: ModelOutput
-    backbone: str = Field(min_length=1)
     loss: str = Field(min_length=1)
-    training: dict[str, Any] = Field(default_factory=dict)
-    metrics: tuple[Metric, ...] = ()
     thresholds: tuple[OperatingPoint, ...] = ()
-    files: dict[FileName, FileDigest] = Field(default_factory=dict)
+
+
+class DetectionDescription(_Description):
+    """The whole of a detector's model.json.
+
+    A face is what scores at least `score_threshold`; of two that overlap by an IoU above `nms_iou`, the one with the
+    higher score is kept.
+    """
+
+    task: Literal["detection"] = "detection"
+    detector: Literal["retinaface", "ssh"]
+    input: PhotographInput
+    outputs: DetectionOutputs
+    anchors: Anchors
+    score_threshold: Fraction
+    nms_iou: Fraction
+
+    @model_validator(mode="after")
+    def _levels_cover_the_input(self) -> Self:
+        for stride in self.anchors.strides:
+            if self.input.multiple % stride:
+                raise ValueError(f"anchors have the stride {stride}, of which input.multiple is no multiple")
+        return self
+
+
+ModelDescription = RecognitionDescription | DetectionDescription
+Described = TypeVar("Described", RecognitionDescription, DetectionDescription)
+_ANY: TypeAdapter[ModelDescription] = TypeAdapter(Annotated[ModelDescription, Field(discriminator="task")])
+_NOUN = {"recognition": "a recogniser", "detection": "a detector"}
 
 
 def describe_files(folder: Path, names: Sequence[str]) -> dict[str, FileDigest]:
@@ -144,14 +218,21 @@ def write_description(folder: Path, description: ModelDescription) -> Path:
     return target
 
 
-def load_description(folder: Path) -> ModelDescription:
-    """Read `folder`/model.json and verify presence, size and SHA-256 of every file it lists.
+def load_description(folder: Path, kind: type[Described]) -> Described:
+    """Read `folder`/model.json, the description of a model of this `kind`, and verify the presence, size and SHA-256
+    of every file it lists.
 
-    Raises ModelError where the description is missing or invalid, does not list model.onnx, or where a
-    file differs from what it says, or may not be read.
+    Raises ModelError where the description is missing, invalid or of another kind, does not list model.onnx, or where
+    a file differs from what it says, or may not be read.
     """
     with reading(folder, ModelError):
-        return _load(folder)
+        description = _load(folder)
+    if not isinstance(description, kind):
+        wanted = _NOUN[kind.model_fields["task"].default]
+        raise ModelError(
+            f"{folder} holds {_NOUN[description.task]}, where {wanted} is needed; give the model folder of {wanted}"
+        )
+    return description
 
 
 def _load(folder: Path) -> ModelDescription:
@@ -163,7 +244,7 @@ def _load(folder: Path) -> ModelDescription:
     if path.stat().st_size > _MAXIMUM_DESCRIPTION_BYTES:
         raise ModelError(f"{path} is {path.stat().st_size} bytes long: too large to be a model description")
     try:
-        description = ModelDescription.model_validate_json(path.read_bytes())
+        description = _ANY.validate_json(path.read_bytes())
     except ValidationError as error:
         raise ModelError(f"{path} is not a valid model description:\n{_explain(error)}") from None
     if GRAPH_NAME not in description.files:
@@ -225,6 +306,7 @@ def _sha256(path: Path) -> str:
 def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_url=False, include_input=False):
-        place = ".".join(str(part) for part in problem["loc"]) or "file"
+        # The task stands first, as the branch of the union that was tried.
+        place = ".".join(str(part) for part in problem["loc"][1:]) or "file"
         lines.append(f"  {place}: {problem['msg']}")
     return "\n".join(lines)

@@ -8,7 +8,13 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from facejobs.data.model_artifact import DESCRIPTION_NAME, GRAPH_NAME, ModelDescription, ModelError, load_description
+from facejobs.data.model_artifact import (
+    DESCRIPTION_NAME,
+    GRAPH_NAME,
+    ModelError,
+    RecognitionDescription,
+    load_description,
+)
 
 _QUIET = 4  # ONNX Runtime logs fatal errors only; the others arrive as exceptions
 DEFAULT_BATCH_SIZE = 64
@@ -17,7 +23,9 @@ DEFAULT_BATCH_SIZE = 64
 class Embedder:
     """A loaded model; `embed` may be called from several threads at once."""
 
-    def __init__(self, folder: Path, description: ModelDescription, session: onnxruntime.InferenceSession) -> None:
+    def __init__(
+        self, folder: Path, description: RecognitionDescription, session: onnxruntime.InferenceSession
+    ) -> None:
         self.folder = folder
         self.description = description
         self._session = session
@@ -29,7 +37,7 @@ class Embedder:
         Raises ModelError where a file is missing or differs from its digest, where ONNX Runtime cannot read
         the graph, or where the graph's input or output is not what model.json says.
         """
-        description = load_description(model_folder)
+        description = load_description(model_folder, RecognitionDescription)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
         options.log_severity_level = _QUIET
@@ -85,7 +93,7 @@ class Embedder:
         return embeddings
 
 
-def _check_graph(path: Path, description: ModelDescription, session: onnxruntime.InferenceSession) -> None:
+def _check_graph(path: Path, description: RecognitionDescription, session: onnxruntime.InferenceSession) -> None:
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if [tensor.name for tensor in inputs] != [description.input.name]:
         found = ", ".join(tensor.name for tensor in inputs) or "none"

@@ -49,7 +49,7 @@ class Parameters(BaseModel):
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
     eval_every: int = Field(0, ge=0, description="steps between evaluations; 0 evaluates once, at the end")
     eval_data: tuple[str, ...] = Field(
-        (), description="verification sets, comma-separated; none measures those that lie in and beside the data"
+        (), description="evaluation sets, comma-separated; none measures those that lie with the data"
     )
     early_stop: int = Field(0, ge=0, description="stop after this many evaluations without gain; 0 never does")
     seed: int = Field(1, ge=0, lt=2**31, description="seed of weights, order and augmentation")
@@ -132,11 +132,13 @@ def _split(value: Any) -> Any:
 
 
 def _explain(item: Any) -> str:
-    name = option_name(str(item["loc"][0])) if item["loc"] else "parameters"
+    problem = item["msg"].removeprefix("Value error, ")
+    if not item["loc"]:  # of several parameters, which the problem names
+        return str(problem)
+    name = option_name(str(item["loc"][0]))
     given = item["input"]
     if isinstance(given, list | tuple):
         given = ",".join(map(str, given))
-    problem = item["msg"].removeprefix("Value error, ")
     return f"{name} {given!r}: {problem[0].lower()}{problem[1:]}{_near_choice(item)}"
 
 

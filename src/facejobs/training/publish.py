@@ -8,10 +8,10 @@ from typing import Any, Protocol
 from facejobs import __version__
 from facejobs.data.model_artifact import (
     Metric,
-    ModelDescription,
     ModelInput,
     ModelOutput,
     OperatingPoint,
+    RecognitionDescription,
     describe_files,
     write_description,
 )
@@ -62,8 +62,8 @@ def publish_model(
 
 def _describe(
     folder: Path, parameters: RecognitionParameters, data: dict[str, Any], results: list[Measured], step: int
-) -> ModelDescription:
-    return ModelDescription(
+) -> RecognitionDescription:
+    return RecognitionDescription(
         input=ModelInput(name="images", height=IMAGE_SIZE, width=IMAGE_SIZE, mean=PIXEL_MEAN, scale=PIXEL_SCALE),
         output=ModelOutput(name="embeddings", embedding_size=parameters.embedding_size),
         backbone=parameters.backbone,

@@ -17,6 +17,9 @@ class RecognitionParameters(Parameters):
 
     backbone: Backbone = Field("mobilefacenet", description="network, by name")
     loss: Literal["softmax", "normface", "cosface", "arcface"] = Field("cosface", description="classification head")
+    eval_data: tuple[str, ...] = Field(
+        (), description="verification sets, comma-separated; none measures those that lie in and beside the data"
+    )
     embedding_size: int = Field(512, ge=2, le=4096, description="numbers in an embedding")
     margin: float | None = Field(
         None, ge=0, lt=1.5, description="margin of cosface and arcface; none is that of the loss's paper"
