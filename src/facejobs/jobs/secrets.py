@@ -1,7 +1,7 @@
 """What is or looks like a secret, so that none ends up in a spec that is kept for good."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _WORDS = frozenset(("SECRET", "SECRETS", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS"))
 _KEYS = re.compile(r"(?:ACCESS|API|PRIVATE|SECRET|ACCOUNT)_?KEY(?:_?ID)?$")
@@ -28,12 +28,17 @@ def holds_credentials(text: str) -> bool:
 def place_of_secret(value: object, secrets: Iterable[str]) -> str | None:
     """Where nested mappings and lists hold one of these values, as `parameters.note`; None if nowhere."""
     long = [secret for secret in secrets if len(secret) >= _SHORTEST_VALUE]
-    return _place(value, long) if long else None
+    return _place(value, lambda text: any(secret in text for secret in long))
 
 
-def _place(value: object, secrets: list[str]) -> str | None:
+def place_of_credentials(value: object) -> str | None:
+    """Where nested mappings and lists hold a URL with a user and a password; None if nowhere."""
+    return _place(value, holds_credentials)
+
+
+def _place(value: object, found: Callable[[str], bool]) -> str | None:
     if isinstance(value, str):
-        return "" if any(secret in value for secret in secrets) else None
+        return "" if found(value) else None
     if isinstance(value, dict):
         inside = value.items()
     elif isinstance(value, list | tuple):
@@ -41,9 +46,9 @@ def _place(value: object, secrets: list[str]) -> str | None:
     else:
         return None
     for key, item in inside:
-        if _place(str(key), secrets) is not None:
+        if _place(str(key), found) is not None:
             return "a name"
-        below = _place(item, secrets)
+        below = _place(item, found)
         if below is not None:
             return f"{key}.{below}" if below else str(key)
     return None

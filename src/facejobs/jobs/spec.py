@@ -4,7 +4,7 @@ import difflib
 import math
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -27,7 +27,7 @@ from facejobs.jobs.errors import SpecError
 from facejobs.jobs.image.reference import parse_reference
 from facejobs.jobs.placeholders import check_placeholders, fill_command
 from facejobs.jobs.quantities import parse_duration, parse_memory
-from facejobs.jobs.secrets import holds_credentials, looks_secret
+from facejobs.jobs.secrets import holds_credentials, looks_secret, place_of_credentials
 from facejobs.storage import environment as contract
 from facejobs.storage.url import is_remote, parse_url
 
@@ -235,7 +235,7 @@ class JobSpec(_Model):
                     f"{name!r} is no backend: "
                     + (f"did you mean {near[0]}?" if near else f"there is {', '.join(BACKENDS)}")
                 )
-            if any(holds_credentials(text) for text in _texts(options)):
+            if place_of_credentials(options) is not None:
                 raise ValueError(_CREDENTIALS.format(name))
         return backends
 
@@ -287,18 +287,6 @@ class JobSpec(_Model):
 def parameter_text(value: Scalar) -> str:
     """A parameter as a command receives it: true and false in lower case, numbers without loss."""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _texts(value: JsonValue) -> Iterator[str]:
-    """Every text in a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
 
 
 def _check_variable(name: str) -> None:

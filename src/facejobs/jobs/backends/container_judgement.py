@@ -9,9 +9,7 @@ from facejobs.jobs.backends.container_run import ContainerRun
 from facejobs.jobs.backends.container_tool import ContainerTool
 from facejobs.jobs.backends.container_user import ContainerUser, numbers_of
 from facejobs.jobs.backends.gpu_types import unsupported_gpu
-from facejobs.jobs.backends.slots import SLOTS, gpu_count, slot_count
-from facejobs.jobs.errors import JobError
-from facejobs.jobs.image.reference import parse_reference
+from facejobs.jobs.backends.this_machine import judge_attempts, judge_machine
 from facejobs.jobs.spec import JobSpec
 from facejobs.storage import environment as names
 from facejobs.storage.url import is_remote
@@ -34,7 +32,7 @@ class Judgement:
             self.impossible.append(f"tool: {tool}")
         self._paths()
         self._image(tool if isinstance(tool, ContainerTool) else None)
-        self._attempts()
+        judge_attempts(self._spec, self.honoured)
         self._machine()
         self._endpoint()
 
@@ -53,11 +51,6 @@ class Judgement:
         if not image:
             self.impossible.append("image: a container needs one, and the spec names none")
             return
-        try:
-            parse_reference(image)
-        except JobError as error:
-            self.impossible.append(f"image: {error}")
-            return
         facts = tool.image(image) if tool else None
         fault = facts.fault(image) if facts else None
         if fault:
@@ -67,39 +60,15 @@ class Judgement:
         else:
             self.honoured.append(f"image: run by its digest, as {self._user.described}")
 
-    def _attempts(self) -> None:
-        spec = self._spec
-        if spec.retries:
-            self.honoured.append(f"retries: {spec.retries}, each from the last checkpoint")
-        if spec.time_limit is not None:
-            grace = os.environ.get(names.GRACE, "60")
-            self.honoured.append(f"time_limit: {spec.time_limit} s an attempt, then SIGTERM and {grace} s to save")
-
     def _machine(self) -> None:
         resources = self._spec.resources
-        if resources.gpus:
-            there = gpu_count()
-            if resources.gpus > there:
-                self.impossible.append(f"resources.gpus: {resources.gpus} are asked for, this machine has {there}")
-            else:
-                self.honoured.append(
-                    f"resources.gpus: waits for {resources.gpus} of {there}; the container sees no other"
-                )
-        elif slot_count():
-            self.honoured.append("resources.gpus: none, waits for a slot")
-        else:
-            self.impossible.append(f"resources.gpus: none, so it needs a slot, and {SLOTS} is 0: set it to 1 or more")
-        reason = unsupported_gpu(resources.gpu_type)
-        if reason:
-            self.impossible.append(f"resources.gpu_type: {reason}")
-        elif resources.gpu_type is not None:
+        judge_machine(resources, "container", "; the container sees no other", self.honoured, self.impossible)
+        if resources.gpu_type is not None and not unsupported_gpu(resources.gpu_type):
             self.emulated.append(f"resources.gpu_type: {resources.gpu_type} is recorded; this machine is as it is")
         if resources.cpus is not None:
             self.honoured.append(f"resources.cpus: at most the time of {resources.cpus:g}; none is kept free for it")
         if resources.memory is not None:
             self.honoured.append(f"resources.memory: killed beyond {resources.memory} bytes; none is kept free for it")
-        if resources.nodes > 1:
-            self.impossible.append(f"resources.nodes: {resources.nodes}; the container backend is one machine")
 
     def _endpoint(self) -> None:
         """A loopback address in a network of its own is the container itself."""

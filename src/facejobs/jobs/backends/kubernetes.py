@@ -32,6 +32,7 @@ from facejobs.jobs.backends.kubernetes_state import Observation, Verdict, ended_
 from facejobs.jobs.backends.kubernetes_watch import watch_pods
 from facejobs.jobs.backends.local_plan import store_url
 from facejobs.jobs.backends.native import NativeJob, read_native, write_native
+from facejobs.jobs.backends.resuming import require_resumable
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.liveness import heard_of
 from facejobs.jobs.spec import JobSpec
@@ -76,10 +77,7 @@ class KubernetesBackend:
         """
         status, native = read_status(version.store), read_native(version.store)
         state = self.state(version)
-        if state is State.COMPLETED:
-            raise JobError(f"{version} is COMPLETED; `facejobs modify` makes a new version from it")
-        if not state.ended and native is not None:
-            raise JobError(f"{version} is {state}; stop it first, or wait for it")
+        require_resumable(version, state, submitted=native is not None)
         cluster = self._cluster(native)
         if native is not None:
             self._clear(cluster, native)

@@ -1,11 +1,8 @@
 """Names and labels of a version's objects in a cluster: safe whatever the job is called, with the truth beside them."""
 
-import hashlib
-import os
 import re
 
-from facejobs.storage import environment as contract
-from facejobs.storage.url import is_remote
+from facejobs.jobs.backends.store_digest import store_digest
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN = "facejobs/run"
@@ -29,9 +26,7 @@ def run_name(url: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", job.lower())[:_SLUG].strip("-")
     if not slug[:1].isalpha():
         slug = f"j-{slug}"[:_SLUG].strip("-")
-    endpoint = os.environ.get(contract.S3_ENDPOINT, "") if is_remote(url) else ""
-    digest = hashlib.sha256(f"{endpoint}\n{url}".encode(errors="surrogateescape")).hexdigest()[:8]
-    return f"{slug}-{version.lower()}-{digest}"
+    return f"{slug}-{version.lower()}-{store_digest(url)[:8]}"
 
 
 def labels(url: str, run: str, attempt: int) -> dict[str, str]:

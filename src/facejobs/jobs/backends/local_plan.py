@@ -1,6 +1,5 @@
 """What the local backend makes of a job spec: command, environment, and what it can and cannot do."""
 
-import hashlib
 import os
 import socket
 import sys
@@ -10,7 +9,9 @@ from pathlib import Path
 from facejobs.jobs.backends.base import HIDDEN, Plan
 from facejobs.jobs.backends.contract import job_variables, require_secrets
 from facejobs.jobs.backends.gpu_types import unsupported_gpu
-from facejobs.jobs.backends.slots import SLOTS, gpu_count, slot_count, state_folder
+from facejobs.jobs.backends.slots import state_folder
+from facejobs.jobs.backends.store_digest import store_digest
+from facejobs.jobs.backends.this_machine import judge_attempts, judge_machine
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.version_record import version_name
 from facejobs.storage import environment as names
@@ -47,9 +48,7 @@ _NOT_INHERITED = frozenset(
 def work_folder(url: str) -> Path:
     """The work folder of the version at `url` on this machine; stores of one name on two servers are told apart."""
     root, _, rest = url.rpartition("/jobs/")
-    endpoint = os.environ.get(names.S3_ENDPOINT, "") if is_remote(url) else ""
-    digest = hashlib.sha256(f"{endpoint}\n{root}".encode()).hexdigest()[:12]
-    return state_folder() / "work" / digest / rest
+    return state_folder() / "work" / store_digest(root) / rest
 
 
 def store_url(url: str) -> str:
@@ -106,36 +105,15 @@ def _judge(spec: JobSpec) -> tuple[list[str], list[str], list[str]]:
     honoured = ["command", "inputs", "outputs", "parameters", "environment", "secrets"]
     emulated: list[str] = []
     impossible: list[str] = []
-    if spec.retries:
-        honoured.append(f"retries: {spec.retries}, each from the last checkpoint")
-    if spec.time_limit is not None:
-        honoured.append(f"time_limit: {spec.time_limit} s an attempt, then SIGTERM and {_grace()} s to save")
+    judge_attempts(spec, honoured)
     if spec.image:
         emulated.append(f"image: {spec.image} is recorded; the job runs with what is installed on this machine")
-    if resources.gpus:
-        there = gpu_count()
-        if resources.gpus > there:
-            impossible.append(f"resources.gpus: {resources.gpus} are asked for, this machine has {there}")
-        else:
-            honoured.append(f"resources.gpus: waits for {resources.gpus} of {there}, named by CUDA_VISIBLE_DEVICES")
-    elif slot_count():
-        honoured.append("resources.gpus: none, waits for a slot")
-    else:
-        impossible.append(f"resources.gpus: none, so it needs a slot, and {SLOTS} is 0: set it to 1 or more")
-    reason = unsupported_gpu(resources.gpu_type)
-    if reason:
-        impossible.append(f"resources.gpu_type: {reason}")
+    judge_machine(resources, "local", ", named by CUDA_VISIBLE_DEVICES", honoured, impossible)
     for name in ("gpu_type", "cpus", "memory"):
         value = getattr(resources, name)
-        if value is not None and not (name == "gpu_type" and reason):
+        if value is not None and not (name == "gpu_type" and unsupported_gpu(value)):
             emulated.append(f"resources.{name}: {value} is recorded; this machine is as it is and nothing is limited")
-    if resources.nodes > 1:
-        impossible.append(f"resources.nodes: {resources.nodes}; the local backend is one machine")
     return honoured, emulated, impossible
-
-
-def _grace() -> str:
-    return os.environ.get(names.GRACE, "60")
 
 
 def inherited(spec: JobSpec, environment: Mapping[str, str]) -> dict[str, str]:

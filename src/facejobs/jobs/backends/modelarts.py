@@ -21,6 +21,7 @@ from facejobs.jobs.backends.modelarts_request import (
 )
 from facejobs.jobs.backends.modelarts_status import NativeStatus
 from facejobs.jobs.backends.native import NativeJob, read_native, write_native
+from facejobs.jobs.backends.resuming import require_resumable
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.status import State, read_status, record
@@ -77,10 +78,7 @@ class ModelArtsBackend:
         """
         native, status = read_native(version.store), read_status(version.store)
         state = self.state(version)
-        if state is State.COMPLETED:
-            raise JobError(f"{version} is COMPLETED; `facejobs modify` makes a new version from it")
-        if not state.ended and native is not None:
-            raise JobError(f"{version} is {state}; stop it first, or wait for it")
+        require_resumable(version, state, submitted=native is not None)
         self._start(version, status.attempt + 1)
 
     def _start(self, version: VersionFolder, attempt: int) -> None:

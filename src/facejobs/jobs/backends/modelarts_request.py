@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 
-from facejobs.jobs.backends.contract import STORAGE_CREDENTIALS, STORAGE_SETTINGS, job_variables
+from facejobs.jobs.backends.contract import STORAGE_CREDENTIALS, job_variables, storage_settings
 from facejobs.jobs.backends.gpu_types import unsupported_gpu
 from facejobs.jobs.backends.modelarts_options import ModelArtsOptions
 from facejobs.jobs.spec import JobSpec
@@ -36,9 +36,8 @@ def shell_line(words: list[str]) -> str:
 
 def variables(spec: JobSpec, options: ModelArtsOptions, url: str, attempt: int) -> dict[str, str]:
     """The boot contract's variables. Task numbers and hosts are ModelArts' own; credentials are never among them."""
-    settings = {name: os.environ[name] for name in STORAGE_SETTINGS if os.environ.get(name)}
     found = {
-        **settings,
+        **storage_settings(spec),
         **job_variables(spec, url),
         names.WORK: options.work_dir,
         names.ATTEMPT: str(attempt),

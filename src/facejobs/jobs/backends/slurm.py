@@ -13,6 +13,7 @@ from facejobs.jobs.backends.contract import require_secrets
 from facejobs.jobs.backends.first_task_log import log_lines, stored_log
 from facejobs.jobs.backends.local_plan import store_url
 from facejobs.jobs.backends.native import NativeJob, read_native, write_native
+from facejobs.jobs.backends.resuming import require_resumable
 from facejobs.jobs.backends.slurm_commands import SlurmAbsentError, asked, explain, slurm
 from facejobs.jobs.backends.slurm_ends import end_of
 from facejobs.jobs.backends.slurm_options import SlurmOptions
@@ -68,10 +69,7 @@ class SlurmBackend:
     def resume(self, version: VersionFolder) -> None:
         """Send again what FAILED, was STOPPED or LOST; JobError in any other state."""
         state = self.state(version)
-        if state is State.COMPLETED:
-            raise JobError(f"{version} is COMPLETED; `facejobs modify` makes a new version from it")
-        if not state.ended and self._native(version) is not None:
-            raise JobError(f"{version} is {state}; stop it first, or wait for it")
+        require_resumable(version, state, submitted=self._native(version) is not None)
         attempt = next_attempt(read_status(version.store))
         record(version.store, State.PENDING, attempt=attempt)
         try:

@@ -1,6 +1,5 @@
 """What the backend `slurm` makes of a job spec: the batch script, and what of the spec it honours."""
 
-import hashlib
 import os
 import shlex
 import sys
@@ -13,6 +12,7 @@ from facejobs.jobs.backends.gpu_types import unsupported_gpu
 from facejobs.jobs.backends.local_plan import store_url
 from facejobs.jobs.backends.slurm_options import SlurmOptions, is_word
 from facejobs.jobs.backends.slurm_script import WORK, Script, minutes
+from facejobs.jobs.backends.store_digest import store_digest
 from facejobs.jobs.spec import JobSpec
 from facejobs.jobs.version_record import version_name
 from facejobs.storage import environment as names
@@ -69,7 +69,7 @@ def make_script(spec: JobSpec, url: str, options: SlurmOptions, image: str | Non
         name: f"{WORK}/inputs/{name}" if is_remote(place) else str(Path(place).absolute())
         for name, place in spec.inputs.items()
     }
-    folder = f"{options.scratch.rstrip('/')}/facejobs-{os.getuid()}-{job}-{version}-{_digest(url)}"
+    folder = f"{options.scratch.rstrip('/')}/facejobs-{os.getuid()}-{job}-{version}-{store_digest(url)}"
     used = image or spec.image if options.runner != "none" else None
     python = options.python or sys.executable
     return Script(
@@ -87,12 +87,6 @@ def make_script(spec: JobSpec, url: str, options: SlurmOptions, image: str | Non
         restarts=spec.retries,
         options=options,
     )
-
-
-def _digest(url: str) -> str:
-    """Tells stores of one name apart, also those on two servers."""
-    endpoint = os.environ.get(names.S3_ENDPOINT, "") if is_remote(url) else ""
-    return hashlib.sha256(f"{endpoint}\n{url}".encode()).hexdigest()[:12]
 
 
 def _environment(spec: JobSpec, url: str, options: SlurmOptions, python: str | None) -> dict[str, str]:

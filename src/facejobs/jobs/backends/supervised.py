@@ -19,6 +19,7 @@ from facejobs.jobs.backends.base import BackendOptions, Plan, QueuedJob
 from facejobs.jobs.backends.first_task_log import log_lines, stored_log
 from facejobs.jobs.backends.local_plan import inherited, store_url, work_folder
 from facejobs.jobs.backends.local_supervisor import Order
+from facejobs.jobs.backends.resuming import require_resumable
 from facejobs.jobs.backends.slots import Ticket, pool_for, state_folder
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.liveness import effective_state, is_alive, on_this_machine, process_facts
@@ -87,10 +88,7 @@ class SupervisedBackend(ABC):
         """
         status = read_status(version.store)
         state = self.true_state(version, status)
-        if state is State.COMPLETED:
-            raise JobError(f"{version} is COMPLETED; `facejobs modify` makes a new version from it")
-        if not state.ended and status.supervisor is not None:
-            raise JobError(f"{version} is {state}; stop it first, or wait for it")
+        require_resumable(version, state, submitted=status.supervisor is not None)
         self._start(version, attempt=status.attempt + 1, fresh=False)
 
     def state(self, version: VersionFolder) -> State:
