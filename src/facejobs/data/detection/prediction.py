@@ -1,14 +1,19 @@
 """From what a detection net says of every anchor to the faces of one photograph."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.data.detection.anchors import AnchorLayout
 from facejobs.data.detection.box_coding import decode_boxes, decode_landmarks
-from facejobs.data.detection.faces import LANDMARKS, Detections
+from facejobs.data.detection.faces import Detections
 from facejobs.data.detection.suppression import suppress
+
+# Fed as (p - 127.5) / 128, this is next to the zero that convolutions see beyond the border.
+_PADDING = 127
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +27,10 @@ class RawPredictions:
     scores: NDArray[np.float32]
     boxes: NDArray[np.float32]
     landmarks: NDArray[np.float32] | None
+
+
+Forward = Callable[[NDArray[np.uint8]], RawPredictions]
+"""A net: uint8 (n, H, W, 3) RGB, H and W multiples of the largest stride, to its outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,19 @@ def decode_predictions(
     kept = suppress(boxes, scores[chosen], settings.nms_iou)
     landmarks = None
     if raw.landmarks is not None:
-        deltas = raw.landmarks[index, chosen[kept]]
-        landmarks = decode_landmarks(deltas, anchors[kept], layout.variances).reshape(-1, LANDMARKS, 2)
+        landmarks = decode_landmarks(raw.landmarks[index, chosen[kept]], anchors[kept], layout.variances)
     return Detections(boxes[kept], scores[chosen[kept]], landmarks)
+
+
+def detect_once(
+    forward: Forward, image: NDArray[np.uint8], layout: AnchorLayout, settings: DecodingSettings
+) -> Detections:
+    """Return the faces of `image` (H, W, 3) RGB as the net sees it at this size, in its pixels.
+
+    What the net needs is added at the right and the bottom. Boxes may reach beyond the image.
+    """
+    down, right = (-side % layout.multiple for side in image.shape[:2])
+    if down or right:
+        border = cv2.BORDER_CONSTANT | cv2.BORDER_ISOLATED
+        image = cv2.copyMakeBorder(image, 0, down, 0, right, border, value=(_PADDING,) * 3)
+    return decode_predictions(forward(image[None]), 0, layout, (image.shape[0], image.shape[1]), settings)

@@ -9,25 +9,22 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.data.detection.anchors import AnchorLayout
-from facejobs.data.detection.faces import LANDMARKS, Detections
-from facejobs.data.detection.prediction import DecodingSettings, RawPredictions, decode_predictions
+from facejobs.data.detection.faces import Detections
+from facejobs.data.detection.prediction import DecodingSettings, Forward, detect_once
 from facejobs.data.detection.suppression import suppress
 from facejobs.data.errors import RequestError
-
-Forward = Callable[[NDArray[np.uint8]], RawPredictions]
 
 LONG_TO_SHORT = 2150 / 1600
 MULTI_SHORT_SIDES = (500, 800, 1100, 1400, 1700)
 MOST_PIXELS = 4096 * 4096
 _LARGEST_SHORT_SIDE = 4096
-# Fed as (p - 127.5) / 128, this is next to the zero that convolutions see beyond the border.
-_PADDING = 127
 _MIRRORED_LANDMARKS = (1, 0, 2, 4, 3)
 
 
@@ -73,18 +70,27 @@ def detect_at(
     layout: AnchorLayout,
     settings: DecodingSettings,
 ) -> Detections:
-    """Return the faces of `image` (H, W, 3) RGB, in its own pixels, boxes cut to its borders.
+    """Return what a net finds in `image` (H, W, 3) RGB shown at `scale`; see `detect_scaled`."""
+    return detect_scaled(
+        partial(detect_once, forward, layout=layout, settings=settings), image, scale, settings.nms_iou
+    )
 
-    `forward` gets uint8 (1, h, w, 3), h and w multiples of the largest stride: the photograph at the upper left.
+
+def detect_scaled(
+    detect: Callable[[NDArray[np.uint8]], Detections], image: NDArray[np.uint8], scale: TestScale, nms_iou: float
+) -> Detections:
+    """Return what `detect` finds in `image` (H, W, 3) RGB shown at `scale`, in pixels of `image`.
+
+    Boxes are cut to the borders of the image; those outside are dropped.
     """
     found = []
-    for size in scale.sizes(*image.shape[:2]):
-        shown = _resize(image, size)
-        found.append(_one_pass(forward, shown, image.shape, layout, settings))
+    for height, width in scale.sizes(*image.shape[:2]):
+        shown = _resize(image, height, width)
+        found.append(_in_original(detect(shown), shown.shape, image.shape))
         if scale.mirror:
-            mirrored = _one_pass(forward, cv2.flip(shown, 1), image.shape, layout, settings)
+            mirrored = _in_original(detect(cv2.flip(shown, 1)), shown.shape, image.shape)
             found.append(_mirror(mirrored, image.shape[1]))
-    return found[0] if len(found) == 1 else _join(found, settings.nms_iou)
+    return found[0] if len(found) == 1 else _join(found, nms_iou)
 
 
 def _size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
@@ -94,41 +100,23 @@ def _size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def _resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    if image.shape[:2] == size:
+def _resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    if image.shape[:2] == (height, width):
         return image
-    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    shrinks = height * width < image.shape[0] * image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized: NDArray[np.uint8] = cv2.resize(image, size[::-1], interpolation=method)
+    resized: NDArray[np.uint8] = cv2.resize(image, (width, height), interpolation=method)
     return resized
 
 
-def _one_pass(
-    forward: Forward,
-    shown: NDArray[np.uint8],
-    shape: tuple[int, ...],
-    layout: AnchorLayout,
-    settings: DecodingSettings,
-) -> Detections:
-    """Detect in a photograph as shown, and return what was found in pixels of the original of `shape`."""
-    padded = _pad(shown, max(layout.strides))
-    found = decode_predictions(forward(padded[None]), 0, layout, padded.shape[:2], settings)
-    height, width = shape[:2]
-    ratio = np.array([width / shown.shape[1], height / shown.shape[0]], np.float32)
-    boxes = np.clip(found.boxes * np.tile(ratio, 2), 0, np.array([width, height, width, height], np.float32))
+def _in_original(found: Detections, shown: tuple[int, ...], original: tuple[int, ...]) -> Detections:
+    """Detections in a photograph shown with one shape, in pixels of its original shape."""
+    corner = np.array([original[1], original[0]], np.float32)
+    ratio = corner / np.array([shown[1], shown[0]], np.float32)
+    boxes = np.clip(found.boxes * np.tile(ratio, 2), 0, np.tile(corner, 2))
     visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     landmarks = None if found.landmarks is None else (found.landmarks * ratio)[visible]
     return Detections(boxes[visible], found.scores[visible], landmarks)
-
-
-def _pad(image: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    down, right = (-side % multiple for side in image.shape[:2])
-    if not (down or right):
-        return np.ascontiguousarray(image)
-    padded: NDArray[np.uint8] = cv2.copyMakeBorder(
-        image, 0, down, 0, right, cv2.BORDER_CONSTANT | cv2.BORDER_ISOLATED, value=(_PADDING,) * 3
-    )
-    return padded
 
 
 def _mirror(found: Detections, width: int) -> Detections:
@@ -146,5 +134,5 @@ def _join(found: list[Detections], nms_iou: float) -> Detections:
     scores = np.concatenate([part.scores for part in found])
     kept = suppress(boxes, scores, nms_iou)
     landmarks = [part.landmarks for part in found if part.landmarks is not None]
-    joined = np.concatenate(landmarks).reshape(-1, LANDMARKS, 2)[kept] if landmarks else None
+    joined = np.concatenate(landmarks)[kept] if landmarks else None
     return Detections(boxes[kept], scores[kept], joined)
