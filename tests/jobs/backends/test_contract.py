@@ -16,7 +16,7 @@ def test_only_settings_of_the_store_that_are_set_are_passed_on() -> None:
     assert passed["S3_ENDPOINT"] == "http://there:9000"
 
 
-@pytest.mark.parametrize("backend", ["slurm", "container"])
+@pytest.mark.parametrize("backend", ["slurm", "container", "modelarts"])
 def test_an_endpoint_with_a_password_is_sent_nowhere(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S3_ENDPOINT", "https://ann:hidden@s3.example.com")
     image = f"registry.example.com/facejobs@sha256:{'ab' * 32}"
