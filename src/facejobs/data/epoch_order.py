@@ -38,3 +38,8 @@ class EpochOrder:
             )
             self._epoch = epoch
         return self._order[first : first + count]
+
+    def batch(self, step: int, batch_size: int) -> tuple[int, Positions]:
+        """Return the epoch that global step `step` is in, and the positions of its batch."""
+        epoch, place_in_epoch = divmod(step, self.count // batch_size)
+        return epoch, self.positions(epoch, place_in_epoch * batch_size, batch_size)

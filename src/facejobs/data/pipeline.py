@@ -1,39 +1,69 @@
-"""The input pipeline of recogniser training: seeded, threaded, and able to start at any batch of any epoch.
+"""The input pipeline of recogniser training: seeded, threaded, and able to start at any batch of any epoch."""
 
-Image n of batch k is decided by (seed, k) and the records alone. Hence a run that starts at step k yields, byte for
-byte, what a run that started at 0 yields from step k on, with any number of threads; and the parts of a batch that
-several workers decode are together the batch that one of them would have.
-"""
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType, TracebackType
-from typing import Self
+import numpy as np
+import numpy.typing as npt
 
-from facejobs.data.augmentation import Augmentation
-from facejobs.data.batch_decoding import (
-    Batch,
-    BatchSource,
-    DecodingThreads,
-    ImageRecords,
-    PlannedBatch,
-    StretchResult,
-    UnreadableImage,
-)
+from facejobs.data.augmentation import Augmentation, AugmentationDraws, place
+from facejobs.data.batch_decoding import DecodeStretch, ImageKey, UnreadableImage
+from facejobs.data.decode import ImageArray, decode_into
+from facejobs.data.epoch_order import EpochOrder
 from facejobs.data.errors import DataError
+from facejobs.data.face_records import FaceRecord
+from facejobs.data.prefetched_batches import PrefetchedBatches
+from facejobs.data.recordio import RecordError
 
 __all__ = ["Augmentation", "Batch", "TrainingBatches"]
 
-_NAMED_IN_ERROR = 10
-_SHORTEST_STRETCH = 32
-"""Images a thread takes at least at once, so that locking and waking threads stays cheap."""
+
+class ImageRecords(Protocol):
+    """What the pipeline needs of a record file; `FaceRecordFile` has it."""
+
+    path: Path
+    num_classes: int
+    image_size: tuple[int, int]
+
+    def __len__(self) -> int: ...
+    def image(self, position: int) -> FaceRecord: ...
+    def key_at(self, position: int) -> int: ...
 
 
-class TrainingBatches:
-    """Endless batches of augmented training images; a context manager that stops its threads when left.
+@dataclass
+class Batch:
+    """One training batch. Its arrays are reused: they are valid until the next batch is asked for."""
 
-    Every epoch goes through the images in an order of its own; images that fill no whole batch are left out of that
-    epoch. An unreadable image is replaced by the next readable one of its batch, or of this worker's part of it, and
-    noted in `skipped`. To be made in the process that uses it: threads do not survive a fork.
+    step: int
+    epoch: int
+    images: ImageArray
+    """uint8 (N, H, W, 3) RGB."""
+    labels: npt.NDArray[np.int32]
+    """(N,) identities, 0..num_classes-1."""
+    gain: npt.NDArray[np.float32]
+    """(N, 3) colour jitter; the network's input is (images - 127.5) / 128 * gain + bias."""
+    bias: npt.NDArray[np.float32]
+    keys: npt.NDArray[np.int64]
+    """(N,) record numbers."""
+
+
+class LabelOutOfRangeError(DataError):
+    """An image of an identity that the data set does not announce; the loss would have no weights for it."""
+
+    def __init__(self, record: FaceRecord, records: ImageRecords) -> None:
+        count, folder = records.num_classes, records.path.parent
+        super().__init__(
+            f"{records.path}: record {record.key} at byte {record.offset} has label {record.label}, but "
+            f"{folder / 'property'} announces {count} identities (labels 0 to {count - 1}); "
+            f"`facejobs data check {folder}` lists all such records"
+        )
+
+
+class TrainingBatches(PrefetchedBatches[Batch]):
+    """Endless batches of augmented aligned faces.
+
+    The iterator raises DataError also for a label that `property` does not announce.
     """
 
     def __init__(
@@ -51,114 +81,121 @@ class TrainingBatches:
         Of several workers, each names the `slots` that are its part of every batch: it decodes and yields those only.
         `seed` is 0..2**64-1. Raises DataError if there are fewer images than a batch holds.
         """
-        if batch_size < 1 or threads < 1 or prefetch < 1:
-            raise ValueError(f"batch size {batch_size}, threads {threads}, prefetch {prefetch}: each must be 1 or more")
-        if not 0 <= seed < 1 << 64:
-            raise ValueError(f"the seed {seed} is not in 0..2**64-1")
         if augmentation.shift >= min(records.image_size):
             raise ValueError(f"a shift of {augmentation.shift} pixels moves all of a {records.image_size} image away")
-        if len(records) < batch_size:
-            raise DataError(
-                f"{records.path}: holds {len(records)} images, fewer than one batch of {batch_size}; "
-                f"choose a batch size of at most {len(records)} or add images"
-            )
         slots = range(batch_size) if slots is None else slots
-        if not slots or slots.step != 1 or not 0 <= slots.start < slots.stop <= batch_size:
-            raise ValueError(f"{slots} are no slots of a batch of {batch_size}")
-        stretch = max(_SHORTEST_STRETCH, -(-len(slots) // threads))
-        self._source = BatchSource(records, batch_size, seed, augmentation, slots, stretch)
-        self._thread_count = threads
-        self._prefetch = prefetch
-        self._running: DecodingThreads | None = None
-        self._skipped: dict[int, str] = {}
+        super().__init__(_RecordSource(records, batch_size, seed, augmentation, slots), threads, prefetch)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches in one pass over the images; an incomplete last one is dropped."""
-        return self._source.steps_per_epoch
 
-    @property
-    def skipped(self) -> Mapping[int, str]:
-        """Record number and cause of every unreadable image in the batches yielded so far (read-only, live)."""
-        return MappingProxyType(self._skipped)
+class _RecordSource:
+    """Batches of a record file."""
 
-    def start(self, step: int) -> Iterator[Batch]:
-        """Return an endless iterator that begins with global step `step`; an iterator started before ends.
+    shortest_stretch = 32
 
-        A yielded batch may be used until the next one is asked for, then its arrays are written again. The iterator
-        raises DataError, once the batch in question is asked for, for a label that `property` does not announce, or
-        when more than one record and more than one in a hundred turned out unreadable.
-        """
-        if step < 0:
-            raise ValueError(f"step {step} is negative")
-        self.close()
-        self._running = DecodingThreads(self._source, step, self._thread_count, self._prefetch)
-        return self._deliver(self._running)
-
-    def close(self) -> None:
-        """Stop and join the threads. May be called again."""
-        if self._running is not None:
-            self._running.close()
-            self._running = None
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self.start(0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    def __init__(
+        self, records: ImageRecords, batch_size: int, seed: int, augmentation: Augmentation, slots: range
     ) -> None:
-        self.close()
+        self.path = records.path
+        self.folder = records.path.parent
+        self.batch_size = batch_size
+        self.seed = seed
+        self.slots = slots
+        self._records = records
+        self._augmentation = augmentation
+        self._order = EpochOrder(len(records), seed)
 
-    def _deliver(self, threads: DecodingThreads) -> Iterator[Batch]:
-        try:
-            while (planned := threads.next_batch()) is not None:
-                results = sorted((planned.results.get() for _ in planned.stretches), key=_first_slot)
-                self._settle(planned, results)
-                yield planned.batch
-                threads.release(planned.batch)
-        finally:
-            threads.close()
+    def __len__(self) -> int:
+        return len(self._records)
 
-    def _settle(self, planned: PlannedBatch, results: list[StretchResult]) -> None:
-        """Raise what the threads raised, else replace the unreadable images."""
-        for result in results:
-            if result.failure is not None:
-                raise result.failure
-        unreadable = [image for result in results for image in result.unreadable]
-        if unreadable:
-            self._skipped.update((image.key, image.reason) for image in unreadable)
-            self._refuse_too_many()
-            self._replace(planned.batch, unreadable)
-
-    def _refuse_too_many(self) -> None:
-        records = self._source.records
-        if len(self._skipped) <= max(1, len(records) // 100):
-            return
-        named = [f"record {key} ({reason})" for key, reason in list(self._skipped.items())[:_NAMED_IN_ERROR]]
-        if len(self._skipped) > len(named):
-            named.append("…")
-        raise DataError(
-            f"{records.path}: too many unreadable images: {len(self._skipped)} of {len(records)} so far, at most 1 in "
-            f"100 is skipped: {'; '.join(named)}. Run `facejobs data check {records.path.parent}` for the full list"
+    def empty_batch(self) -> Batch:
+        size = len(self.slots)
+        return Batch(
+            step=-1,
+            epoch=-1,
+            images=np.zeros((size, *self._records.image_size, 3), np.uint8),
+            labels=np.zeros(size, np.int32),
+            gain=np.ones((size, 3), np.float32),
+            bias=np.zeros((size, 3), np.float32),
+            keys=np.zeros(size, np.int64),
         )
 
-    def _replace(self, batch: Batch, unreadable: list[UnreadableImage]) -> None:
-        bad = {image.slot for image in unreadable}
-        size = len(batch.keys)
-        if len(bad) == size:
-            raise DataError(
-                f"{self._source.records.path}: none of the {size} images of step {batch.step} can be read, first "
-                f"record {unreadable[0].key} ({unreadable[0].reason}); choose a larger batch size or mend the file"
-            )
-        for slot in bad:
-            substitute = next(other % size for other in range(slot + 1, slot + size) if other % size not in bad)
-            batch.images[slot] = batch.images[substitute]
-            batch.labels[slot] = batch.labels[substitute]
-            batch.keys[slot] = batch.keys[substitute]
+    def plan(self, step: int, batch: Batch) -> DecodeStretch:
+        batch.step = step
+        batch.epoch, positions = self._order.batch(step, self.batch_size)
+        draws = self._augmentation.draw(self.seed, step, self.batch_size)
+        here = slice(self.slots.start, self.slots.stop)
+        batch.gain[:] = draws.gain[here]
+        batch.bias[:] = draws.bias[here]
+        return _PlannedFaces(self._records, batch, positions[here].tolist(), draws, self.slots.start).decode
+
+    def copy_image(self, batch: Batch, slot: int, destination: int) -> None:
+        batch.images[destination] = batch.images[slot]
+        batch.labels[destination] = batch.labels[slot]
+        batch.keys[destination] = batch.keys[slot]
+
+    def describe(self, key: ImageKey) -> str:
+        return f"record {key}"
 
 
-def _first_slot(result: StretchResult) -> int:
-    return result.first
+class _PlannedFaces:
+    """What a batch is to hold."""
+
+    def __init__(
+        self, records: ImageRecords, batch: Batch, positions: list[int], draws: AugmentationDraws, first: int
+    ) -> None:
+        self._records = records
+        self._batch = batch
+        self._positions = positions
+        self._mirror = draws.mirror[first : first + len(positions)].tolist()
+        self._shift = draws.shift[first : first + len(positions)].tolist()
+
+    def decode(self, slots: range) -> list[UnreadableImage]:
+        """Fill `slots` of the batch, noting the images that cannot be read.
+
+        All records are looked up before the first is decoded: either code runs twice as fast when the other has not
+        just pushed it out of the processor's caches.
+        """
+        stretch = slice(slots.start, slots.stop)
+        found = [_look_up(self._records, position) for position in self._positions[stretch]]
+        scratch = np.empty(self._batch.images.shape[1:], np.uint8)
+        unreadable = []
+        for slot, record in zip(slots, found, strict=True):
+            problem = record if isinstance(record, str) else self._fill_slot(record, slot, scratch)
+            if problem is not None:
+                unreadable.append(UnreadableImage(slot, self._records.key_at(self._positions[slot]), problem))
+        self._batch.labels[stretch] = [-1 if isinstance(record, str) else record.label for record in found]
+        self._batch.keys[stretch] = [-1 if isinstance(record, str) else record.key for record in found]
+        return unreadable
+
+    def _fill_slot(self, record: FaceRecord, slot: int, scratch: ImageArray) -> str | None:
+        """Write one image; return why it cannot be decoded, if it cannot."""
+        image = self._batch.images[slot]
+        mirror, (down, right) = self._mirror[slot], self._shift[slot]
+        try:
+            if mirror or down or right:
+                decode_into(record.image, scratch)
+                place(scratch, mirror, down, right, image)
+            else:
+                decode_into(record.image, image)
+        except DataError as error:
+            return f"byte {record.offset}: {error}"
+        except Exception as error:
+            error.add_note(f"while decoding record {record.key} at byte {record.offset}")
+            raise
+        return None
+
+
+def _look_up(records: ImageRecords, position: int) -> FaceRecord | str:
+    """Return the record of an image, or why it cannot be read."""
+    try:
+        record = records.image(position)
+    except RecordError as error:
+        return f"byte {error.offset}: {error.problem}"
+    except DataError as error:
+        return str(error)
+    except Exception as error:
+        error.add_note(f"while reading record {records.key_at(position)} of {records.path}")
+        raise
+    if not 0 <= record.label < records.num_classes:
+        raise LabelOutOfRangeError(record, records)
+    return record

@@ -31,7 +31,8 @@ def decode_boxes(deltas: FloatArray, anchors: FloatArray, variances: tuple[float
 def encode_landmarks(landmarks: FloatArray, anchors: FloatArray, variances: tuple[float, float]) -> FloatArray:
     """Return the (..., 10) offsets x1 y1 … x5 y5 that `decode_landmarks` turns into `landmarks` (..., 5, 2)."""
     offset = (landmarks - anchors[..., None, :2]) / (anchors[..., None, 2:] * variances[0])
-    return offset.reshape(*offset.shape[:-2], 10).astype(np.float32, copy=False)
+    deltas: FloatArray = offset.reshape(*offset.shape[:-2], 10).astype(np.float32, copy=False)
+    return deltas
 
 
 def decode_landmarks(deltas: FloatArray, anchors: FloatArray, variances: tuple[float, float]) -> FloatArray:
