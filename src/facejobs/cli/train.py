@@ -64,7 +64,8 @@ def recognition(
     with joined_group(parameters, BootEnvironment.read()) as group:
         with parameter_servers(group):
             load_mxnet(parameters.gpus)
-            from facejobs.engines.mxnet.recognition import RecognitionEngine, software
+            from facejobs.engines.mxnet.recognition import RecognitionEngine
+            from facejobs.engines.mxnet.training_engine import software
 
             make_engine = partial(RecognitionEngine, group=group)
             result = train_recognition(data, output, parameters, make_engine, software(), group)

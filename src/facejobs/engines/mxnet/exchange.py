@@ -28,8 +28,11 @@ class Exchange:
     Every worker makes one, at the same time, from the same parameters; each call is made by all of them.
     """
 
-    def __init__(self, parameters: dict[str, Parameter], group: WorkerGroup) -> None:
-        """Connect to the cluster that the environment names (see cluster.py); blocks until all workers have."""
+    def __init__(self, parameters: dict[str, Parameter], group: WorkerGroup, measures: int) -> None:
+        """Connect to the cluster that the environment names (see cluster.py); blocks until all workers have.
+
+        `measures` numbers of each step are summed beside the gradients.
+        """
         self._group = group
         trained = [p for p in parameters.values() if p.grad_req != "null"]
         self._large = [p for p in trained if _size(p) >= _LARGE_ELEMENTS]
@@ -43,11 +46,11 @@ class Exchange:
             self._store.init(key, mx.nd.zeros(parameter.shape))
         self._small_key, self._numbers_key, self._state_key = range(len(self._large), len(self._large) + 3)
         self._store.init(self._small_key, mx.nd.zeros(sum(map(_size, self._small))))
-        self._store.init(self._numbers_key, mx.nd.zeros(sum(map(_size, self._running)) + 2))
+        self._store.init(self._numbers_key, mx.nd.zeros(sum(map(_size, self._running)) + measures))
         self._store.init(self._state_key, mx.nd.zeros(_CHUNK_ELEMENTS))
 
-    def join(self, loss: float, hits: float) -> tuple[float, float]:
-        """Join the gradients and statistics of a step in place; returns the sums of `loss` and `hits`."""
+    def join(self, measures: Sequence[float]) -> list[float]:
+        """Join the gradients and statistics of a step in place; returns the sums of `measures` over the workers."""
         small = [_flat([p.list_grad()[device] for p in self._small]) for device in self._devices]
         for key, parameter in enumerate(self._large):
             self._store.push(key, parameter.list_grad(), priority=-key)
@@ -57,7 +60,7 @@ class Exchange:
             array.wait_to_read()
         self._group.enter("exchanging")
         # Not before: the backward pass writes the running statistics, and MXNet lets nobody who reads them wait for it.
-        sums = mx.nd.array([loss, hits], ctx=self._context)
+        sums = mx.nd.array(measures, ctx=self._context)
         numbers = _flat([*(p.list_data()[0] for p in self._running), sums])
         self._store.push(self._numbers_key, numbers)
         for key, parameter in enumerate(self._large):
@@ -70,8 +73,7 @@ class Exchange:
         for device in self._devices:
             _scatter(small[device], [p.list_grad()[device] for p in self._small])
             _scatter(numbers / self._group.size, [p.list_data()[device] for p in self._running])
-        total_loss, total_hits = numbers[-2:].asnumpy().tolist()
-        return total_loss, total_hits
+        return numbers[-len(measures) :].asnumpy().tolist()  # type: ignore[no-any-return]
 
     def broadcast(self, arrays: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """The first worker's arrays, bit for bit; the others give arrays of the same names and shapes."""

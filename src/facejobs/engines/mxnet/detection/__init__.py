@@ -1,0 +1,1 @@
+"""Face detectors on MXNet: nets, loss and training step."""
