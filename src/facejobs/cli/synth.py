@@ -2,41 +2,90 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 
 import typer
 
+_FOR_DETECTION = {"output", "task", "photographs", "val_photographs", "test_photographs", "seed"}
+_FOR_DETECTION_ONLY = {"val_photographs", "test_photographs"}
+
+
+class SynthTask(StrEnum):
+    """What the drawn data are for."""
+
+    detection = "detection"
+
 
 def synth(
+    context: typer.Context,
     output: Path = typer.Argument(..., metavar="OUT", help="Folder to make; it must not exist yet."),
+    task: SynthTask | None = typer.Option(None, help="Draw only photographs, split for training a detector."),
     identities: int = typer.Option(60, help="People in the training records."),
     images: int = typer.Option(30, help="Training images of each."),
     verification_identities: int = typer.Option(60, help="Other people, for the verification pairs; 20 or more."),
     verification_images: int = typer.Option(10, help="Images of each of those."),
     pairs: int = typer.Option(600, help="Verification pairs, half of them matching; a multiple of 20."),
-    photographs: int = typer.Option(24, help="Photographs with several labelled faces."),
+    photographs: int | None = typer.Option(
+        None, show_default="24, or 160 to train a detector", help="Photographs with several labelled faces."
+    ),
+    val_photographs: int = typer.Option(20, help="More of them for validation, with --task detection."),
+    test_photographs: int = typer.Option(40, help="More of them for the test, with --task detection."),
     seed: int = typer.Option(0, help="The same seed draws the same faces."),
 ) -> None:
     """Draw faces of nobody: training records, verification pairs, and photographs with boxes and landmarks."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    _refuse_useless(context, task)
+    if task:
+        counts_of_photographs = (160 if photographs is None else photographs, val_photographs, test_photographs)
+        _synth_detection(output, counts_of_photographs, seed)
+        return
     from facejobs.data.synthetic.dataset import SyntheticCounts, write_synthetic
 
+    photographs = 24 if photographs is None else photographs
     counts = SyntheticCounts(identities, images, verification_identities, verification_images, pairs, photographs)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        tasks = {
-            what: bar.add_task(what, total=None) for what in ("training faces", "verification faces", "photographs")
-        }
-        write_synthetic(
-            output,
-            counts,
-            seed,
-            len(os.sched_getaffinity(0)),
-            lambda what, done, total: bar.update(tasks[what], completed=done, total=total),
-        )
+    with _bars("training faces", "verification faces", "photographs") as progress:
+        write_synthetic(output, counts, seed, _cores(), progress)
     typer.echo(
         f"{output}: {identities * images} training faces of {identities} people, {pairs} verification pairs of "
         f"{verification_identities} other people, {photographs} photographs"
     )
+
+
+def _synth_detection(output: Path, photographs: tuple[int, int, int], seed: int) -> None:
+    from facejobs.data.detection.detection_split import DETECTION_DATA
+    from facejobs.data.synthetic.detection_set import PhotographCounts, write_synthetic_detection
+
+    counts = PhotographCounts(*photographs)
+    with _bars("test photographs", "val photographs", "train photographs") as progress:
+        write_synthetic_detection(output, counts, seed, _cores(), progress)
+    typer.echo(
+        f"{output / DETECTION_DATA}: {counts.train} photographs for training, {counts.val} for validation, "
+        f"{counts.test} for the test"
+    )
+
+
+def _refuse_useless(context: typer.Context, task: SynthTask | None) -> None:
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        given = source is not None and source.name != "DEFAULT"
+        if given and (name not in _FOR_DETECTION if task else name in _FOR_DETECTION_ONLY):
+            kind = "--task detection" if task else "synth without --task detection"
+            raise typer.BadParameter(f"{kind} draws nothing that this counts", param_hint=f"--{name.replace('_', '-')}")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+@contextmanager
+def _bars(*kinds: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a progress bar for each kind on stderr if it is a terminal; yields a function of (kind, done, in all)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        tasks = {kind: bar.add_task(kind, total=None) for kind in kinds}
+        yield lambda kind, done, total: bar.update(tasks[kind], completed=done, total=total)

@@ -9,6 +9,8 @@ from facejobs.data.detection.label_files import read_labels
 from facejobs.data.errors import DataError
 from facejobs.data.reading import reading
 
+DETECTION_DATA = "detection_train_data"
+SPLITS = ("train", "val", "test")
 IMAGES = "images"
 LABELS = "label.txt"
 

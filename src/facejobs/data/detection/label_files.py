@@ -5,42 +5,41 @@
     scrfd       # path width height      x1 y1 x2 y2  (lx ly v) x 5        InsightFace's `labelv2`
     wider       path, then a count       x y w h  blur expression illumination invalid occlusion pose
 
-Single faces of a `retinaface` file may stop after `x y w h`. `wider` is WIDER FACE's `bbx_gt.txt`, in which a count of
+Single faces of `retinaface` and `scrfd` may stop after the box; after one more number, in `scrfd`, 1 means ignored. `wider` is WIDER FACE's `bbx_gt.txt`, in which a count of
 0 is followed by one line of zeros, about no face.
 """
 
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
-
-from facejobs.data.detection.faces import LANDMARKS, LabelledImage
+from facejobs.data.detection.faces import LabelledImage
+from facejobs.data.detection.label_building import UNKNOWN, LabelBuilder, Point, require_inside, require_pixels
 from facejobs.data.errors import DataError
 from facejobs.data.reading import reading
 
 Dialect = Literal["retinaface", "boxes", "scrfd", "wider"]
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
+Source = Dialect | Literal["voc", "coco"]
 
 _MAX_LINE = 1 << 16
-_FARTHEST = 1e6
-_WITH_SIZE = re.compile(r"#\s*(?P<path>\S.*?)\s+(?P<width>[1-9]\d{0,5})\s+(?P<height>[1-9]\d{0,5})")
+WITH_SIZE = re.compile(r"#\s*(?P<path>\S.*?)\s+(?P<width>[1-9]\d{0,5})\s+(?P<height>[1-9]\d{0,5})")
 _COUNT = re.compile(r"\d{1,7}")
-_WIDER_BLUR = 2
-_UNKNOWN = (math.nan, math.nan)
-_NO_LANDMARKS = (_UNKNOWN,) * LANDMARKS
+WIDER_BLUR = 2
+PLACEHOLDER = " ".join(["0"] * 10)
+"""What WIDER FACE writes below a count of 0."""
 
 Line = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """A label file as read. `sizes` holds (height, width) of the images by path, where the dialect tells them."""
+    """Labels as read. `sizes` holds (height, width) of the images by path, where the dialect tells them."""
 
-    dialect: Dialect
+    dialect: Source
     images: tuple[LabelledImage, ...]
     sizes: dict[str, tuple[int, int]]
 
@@ -62,8 +61,7 @@ def read_labels(path: Path) -> LabelFile:
     """
     labels, problems = scan_labels(path)
     if problems:
-        more = f" (and {len(problems) - 1} more: run `facejobs data check`)" if len(problems) > 1 else ""
-        raise DataError(f"{path}:{problems[0].line}: {problems[0].message}{more}")
+        raise _error(path, problems)
     return labels
 
 
@@ -76,12 +74,14 @@ def scan_labels(path: Path) -> tuple[LabelFile, list[Problem]]:
     reader = _Reader(dialect)
     (reader.read_wider if dialect == "wider" else reader.read_headed)(lines)
     if not reader.images:
-        line, text = lines[0]
-        raise DataError(
-            f"{path}:{line}: not a label file: expected `# path` or the path of an image, found {text[:60]!r}"
-        )
+        raise _error(path, reader.problems)
     images = tuple(image.labelled() for image in reader.images.values())
     return LabelFile(dialect, images, reader.sizes), reader.problems
+
+
+def _error(path: Path, problems: list[Problem]) -> DataError:
+    more = f" (and {len(problems) - 1} more such lines)" if len(problems) > 1 else ""
+    return DataError(f"{path}:{problems[0].line}: {problems[0].message}{more}")
 
 
 def _lines(path: Path) -> list[Line]:
@@ -104,57 +104,20 @@ def _dialect(lines: list[Line]) -> Dialect:
     if not lines[0][1].startswith("#"):
         # A face before the first header is a mistake in one line, not another dialect.
         return "wider" if not headers or _COUNT.fullmatch(lines[min(1, len(lines) - 1)][1]) else "boxes"
-    if all(_WITH_SIZE.fullmatch(text) for text in headers):
+    if all(WITH_SIZE.fullmatch(text) for text in headers):
         return "scrfd"
     faces = (text for _, text in lines if not text.startswith("#"))
     return "retinaface" if any(len(text.split()) > 4 for text in faces) else "boxes"
-
-
-@dataclass(slots=True)
-class _Faces:
-    """The faces of one image as they are read."""
-
-    path: str
-    line: int
-    boxes: list[tuple[float, ...]] = field(default_factory=list)
-    landmarks: list[tuple[tuple[float, float], ...]] = field(default_factory=list)
-    blur: list[float] = field(default_factory=list)
-    ignored: list[bool] = field(default_factory=list)
-
-    def add(
-        self,
-        box: tuple[float, ...],
-        ignored: bool = False,
-        landmarks: tuple[tuple[float, float], ...] = _NO_LANDMARKS,
-        blur: float = math.nan,
-    ) -> None:
-        left, top, right, bottom = box
-        if right < left or bottom < top:
-            raise ValueError(f"a box {right - left:g} wide and {bottom - top:g} high: sizes must not be negative")
-        self.boxes.append(box)
-        self.landmarks.append(landmarks)
-        self.blur.append(blur)
-        self.ignored.append(ignored or right == left or bottom == top)
-
-    def labelled(self) -> LabelledImage:
-        return LabelledImage(
-            self.path,
-            self.line,
-            np.array(self.boxes, np.float32).reshape(-1, 4),
-            np.array(self.landmarks, np.float32).reshape(-1, LANDMARKS, 2),
-            np.array(self.blur, np.float32),
-            np.array(self.ignored, np.bool_),
-        )
 
 
 class _Reader:
     """Takes the lines of one file and collects images and problems."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self.images: dict[str, _Faces] = {}
+        self.images: dict[str, LabelBuilder] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
         self.problems: list[Problem] = []
-        self._add_face: Callable[[_Faces, list[float]], None] = {
+        self._add_face: Callable[[LabelBuilder, list[float]], None] = {
             "retinaface": _add_retinaface,
             "boxes": _add_retinaface,
             "scrfd": _add_scrfd,
@@ -164,7 +127,7 @@ class _Reader:
 
     def read_headed(self, lines: list[Line]) -> None:
         """Images that start with `#`."""
-        image: _Faces | None = None
+        image: LabelBuilder | None = None
         for number, text in lines:
             if text.startswith("#"):
                 image = self._start(number, text)
@@ -192,29 +155,31 @@ class _Reader:
                 self._problem(number, f"{count} faces are announced, the file ends after {len(faces)}")
             for line, text in faces:
                 self._face(image, line, text)
-            if count == 0 and place < len(lines) and _is_placeholder(lines[place][1]):
+            if count == 0 and place < len(lines) and lines[place][1].split() == PLACEHOLDER.split():
                 place += 1
 
-    def _start(self, line: int, text: str) -> _Faces:
-        match = _WITH_SIZE.fullmatch(text) if self._with_size else None
+    def _start(self, line: int, text: str) -> LabelBuilder:
+        match = WITH_SIZE.fullmatch(text) if self._with_size else None
         path = match["path"] if match else text[1:].strip()
         image = self._image(line, path)
         if match:
             self.sizes[path] = int(match["height"]), int(match["width"])
         return image
 
-    def _image(self, line: int, path: str) -> _Faces:
-        image = _Faces(path, line)
-        before = self.images.get(path)
-        if before:
+    def _image(self, line: int, path: str) -> LabelBuilder:
+        image = LabelBuilder(path, line)
+        if before := self.images.get(path):
             self._problem(line, f"{path} has labels already, in line {before.line}")
-        elif not path or path.startswith("/") or ".." in PurePosixPath(path).parts:
-            self._problem(line, f"{path!r} is no path below the folder of images")
-        else:
-            self.images[path] = image
+            return image
+        try:
+            require_inside(path)
+        except ValueError as error:
+            self._problem(line, str(error))
+            return image
+        self.images[path] = image
         return image
 
-    def _face(self, image: _Faces, line: int, text: str) -> None:
+    def _face(self, image: LabelBuilder, line: int, text: str) -> None:
         try:
             self._add_face(image, _numbers(text))
         except ValueError as error:
@@ -229,58 +194,44 @@ def _numbers(text: str) -> list[float]:
         values = [float(value) for value in text.split()]
     except ValueError:
         raise ValueError(f"expected the numbers of one face, found {text[:60]!r}") from None
-    for value in values:
-        # Also true of NaN.
-        if not abs(value) <= _FARTHEST:
-            raise ValueError(f"{value:g} is no number of pixels")
+    require_pixels(values)
     return values
 
 
-def _is_placeholder(text: str) -> bool:
-    fields = text.split()
-    return len(fields) >= 4 and all(value in ("0", "0.0") for value in fields)
-
-
-def _corners(values: list[float]) -> tuple[float, ...]:
+def _corners(values: list[float]) -> tuple[float, float, float, float]:
     x, y, width, height = values[:4]
     return x, y, x + width, y + height
 
 
-def _points(values: list[float]) -> tuple[tuple[float, float], ...]:
+def _points(values: list[float]) -> tuple[Point, ...]:
     """Landmarks `x y v` five times; a negative v means that this one is not known."""
     triples = zip(values[0::3], values[1::3], values[2::3], strict=True)
-    return tuple(_UNKNOWN if v < 0 else (x, y) for x, y, v in triples)
+    return tuple(UNKNOWN if v < 0 else (x, y) for x, y, v in triples)
 
 
-def _blur(value: float) -> float:
-    return value if 0 <= value <= 1 else math.nan
-
-
-def _add_retinaface(image: _Faces, values: list[float]) -> None:
+def _add_retinaface(image: LabelBuilder, values: list[float]) -> None:
     if len(values) == 20:
-        image.add(_corners(values), landmarks=_points(values[4:19]), blur=_blur(values[19]))
+        image.add(_corners(values), landmarks=_points(values[4:19]), blur=values[19])
     elif len(values) == 4:
         image.add(_corners(values))
     else:
         raise ValueError(f"{len(values)} numbers for a face; `x y w h (x y v)x5 blur` are 20, `x y w h` are 4")
 
 
-def _add_scrfd(image: _Faces, values: list[float]) -> None:
-    box = tuple(values[:4])
-    if len(values) in (19, 20):
-        # A twentieth number, where files have one, is RetinaFace's blur.
-        image.add(box, landmarks=_points(values[4:19]), blur=_blur(values[19]) if len(values) == 20 else math.nan)
-    elif len(values) == 5:
-        image.add(box, ignored=values[4] == 1)
-    elif len(values) == 4:
-        image.add(box)
-    else:
+def _add_scrfd(image: LabelBuilder, values: list[float]) -> None:
+    if len(values) not in (4, 5, 19, 20):
         raise ValueError(f"{len(values)} numbers for a face; `x1 y1 x2 y2 (x y v)x5` are 19, `x1 y1 x2 y2` are 4")
+    x1, y1, x2, y2, *rest = values
+    if len(rest) > 1:
+        # A twentieth number, where a file has it, is RetinaFace's blur.
+        image.add((x1, y1, x2, y2), landmarks=_points(rest[:15]), blur=rest[15] if len(rest) > 15 else math.nan)
+    else:
+        image.add((x1, y1, x2, y2), ignored=rest == [1])
 
 
-def _add_wider(image: _Faces, values: list[float]) -> None:
+def _add_wider(image: LabelBuilder, values: list[float]) -> None:
     if len(values) == 10:
-        image.add(_corners(values), ignored=values[7] == 1, blur=_blur(values[4] / _WIDER_BLUR))
+        image.add(_corners(values), ignored=values[7] == 1, blur=values[4] / WIDER_BLUR)
     elif len(values) == 5:
         raise ValueError("5 numbers for a face: `x y w h score` is what a detector found, not a label")
     else:

@@ -71,4 +71,4 @@ def write_synthetic(
             workers,
             progress,
         )
-        write_photographs(work / "photographs", seed, counts.photographs, people, workers, progress)
+        write_photographs(work / "photographs", seed, range(counts.photographs), people, workers, progress)

@@ -5,38 +5,50 @@ from pathlib import Path
 
 import simplejpeg
 
+from facejobs.data.detection.detection_split import IMAGES, LABELS
+from facejobs.data.detection.faces import LabelledImage
+from facejobs.data.detection.label_building import LabelBuilder
+from facejobs.data.detection.label_writing import label_bytes
 from facejobs.data.synthetic.scenes import SceneFace, draw_scene
 from facejobs.data.synthetic.workers import OrderedMap, Progress
 
 _JPEG_QUALITY = 88
-_VISIBLE = "0.0"
-_NOT_BLURRED = "0.0"
+_CLEAR = 0.0
 
 EncodedScene = tuple[bytes, tuple[SceneFace, ...]]
 
 
 def write_photographs(
-    folder: Path, seed: int, count: int, first_identity: int, workers: OrderedMap, progress: Progress
+    folder: Path,
+    seed: int,
+    numbers: range,
+    first_identity: int,
+    workers: OrderedMap,
+    progress: Progress,
+    what: str = "photographs",
 ) -> None:
-    """Draw `count` photographs of people numbered from `first_identity`, one to six faces in each."""
-    images = folder / "images"
+    """Draw the scenes of these numbers, one to six people numbered from `first_identity` in each.
+
+    No two numbers share a person, nor `progress`, told under the name `what`, a count.
+    """
+    images = folder / IMAGES
     images.mkdir(parents=True)
-    drawn = workers(partial(_encode_scene, seed, first_identity), range(count))
-    with (folder / "label.txt").open("w", encoding="utf-8", newline="\n") as labels:
-        for number, (photograph, faces) in enumerate(drawn, 1):
-            name = f"photograph_{number:04d}.jpg"
-            (images / name).write_bytes(photograph)
-            labels.write(f"# {name}\n")
-            labels.writelines(label_line(face) + "\n" for face in faces)
-            progress("photographs", number, count)
+    labels: list[LabelledImage] = []
+    for done, (photograph, faces) in enumerate(workers(partial(_encode_scene, seed, first_identity), numbers), 1):
+        name = f"photograph_{numbers[done - 1] + 1:04d}.jpg"
+        (images / name).write_bytes(photograph)
+        labels.append(_labelled(name, faces))
+        progress(what, done, len(numbers))
+    (folder / LABELS).write_bytes(label_bytes("retinaface", labels))
 
 
-def label_line(face: SceneFace) -> str:
-    """The 20 fields `x y w h (x y v) x 5 blur`, v 0 for a landmark that is labelled and blur 0 for a clear face."""
-    fields = [f"{value:.2f}" for value in face.box]
-    for x, y in face.landmarks:
-        fields += [f"{x:.3f}", f"{y:.3f}", _VISIBLE]
-    return " ".join([*fields, _NOT_BLURRED])
+def _labelled(name: str, faces: tuple[SceneFace, ...]) -> LabelledImage:
+    image = LabelBuilder(name, 1)
+    for face in faces:
+        x, y, width, height = face.box
+        landmarks = tuple((float(across), float(down)) for across, down in face.landmarks)
+        image.add((x, y, x + width, y + height), landmarks=landmarks, blur=_CLEAR)
+    return image.labelled()
 
 
 def _encode_scene(seed: int, first_identity: int, number: int) -> EncodedScene:
