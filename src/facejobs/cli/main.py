@@ -14,7 +14,7 @@ from types import FrameType
 import typer
 
 from facejobs import __version__
-from facejobs.cli import compare, data, evaluate, image, jobs, jobs_import, jobs_run, storage, track, train
+from facejobs.cli import compare, data, detect, evaluate, image, jobs, jobs_import, jobs_run, storage, track, train
 from facejobs.errors import ExitCode, FacejobsError
 
 # What a shell reports for a process that SIGPIPE ended: its reader went away, as in `facejobs … | head`.
@@ -46,6 +46,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
+app.command("detect")(detect.detect)
 app.add_typer(storage.app, name="storage")
 app.add_typer(image.app, name="image")
 app.add_typer(jobs_import.app, name="import")

@@ -1,0 +1,124 @@
+"""facejobs detect."""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facejobs.data.detection.faces import Detections
+    from facejobs.data.errors import DataError
+
+_POINTS = ("left eye", "right eye", "nose", "left mouth", "right mouth")
+
+
+def _finite(score: float | None) -> float | None:
+    if score is not None and not math.isfinite(score):
+        raise typer.BadParameter("give a number")
+    return score
+
+
+def detect(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Model folder, output of a run, or haar: the cascade of OpenCV.")
+    ],
+    photographs: Annotated[Path, typer.Argument(metavar="IMAGE_OR_DIR", help="Photograph, or folder of photographs.")],
+    draw: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="New folder, or for one photograph a new file, for pictures of the faces."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each photograph.")] = False,
+    score: Annotated[
+        float | None, typer.Option(callback=_finite, help="Lowest score of a face; by default that of the model.")
+    ] = None,
+    scale: Annotated[
+        str, typer.Option(help="Size at which photographs are shown: original, short-S (short side S) or multi.")
+    ] = "original",
+) -> None:
+    """Find faces: boxes, scores and landmarks, in pixels of the upright photograph.
+
+    Exit code 0: all photographs were read; 3: some were not, the others were done.
+    """
+    from facejobs.cli.counts import count_of
+    from facejobs.data.detection.photograph_files import find_photographs, read_ahead
+    from facejobs.data.detection.test_scale import TestScale
+    from facejobs.data.errors import DataError
+    from facejobs.inference.detection_pictures import pictures_in
+    from facejobs.inference.detector import open_detector
+
+    detector = open_detector(model, TestScale.parse(scale), score)
+    paths = find_photographs(photographs)
+    unread = 0
+    with (
+        nullcontext() if draw is None else pictures_in(draw, photographs) as pictures,
+        _progress(len(paths)) as advance,
+    ):
+        for path, image in read_ahead(paths):
+            if isinstance(image, DataError):
+                unread += 1
+                _print_problem(path, image, as_json)
+            else:
+                found = detector.detect(image)
+                _print_faces(path, image, found, as_json)
+                if pictures is not None:
+                    pictures.add(path, image, found)
+            advance()
+        if unread == len(paths):
+            raise DataError(f"{photographs}: no photograph could be read")
+    if unread:
+        raise DataError(f"{unread} of {count_of(len(paths), 'photograph')} could not be read; the others are done")
+
+
+def _print_problem(path: Path, problem: "DataError", as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"path": str(path), "error": str(problem)}))
+    else:
+        typer.echo(f"skipped: {problem}", err=True)
+
+
+def _print_faces(path: Path, image: "NDArray[np.uint8]", found: "Detections", as_json: bool) -> None:
+    from facejobs.cli.counts import count_of
+    from facejobs.cli.tables import printable
+
+    height, width = image.shape[:2]
+    if as_json:
+        typer.echo(json.dumps({"path": str(path), "width": width, "height": height, "faces": _faces(found)}))
+        return
+    typer.echo(f"{printable(str(path))}  {width}x{height}  {count_of(len(found), 'face')}")
+    for face in _faces(found):
+        box = "".join(f"{value:9.1f}" for value in face["box"])
+        points = "".join(f"  {f'{x:.0f},{y:.0f}':9}" for x, y in face["landmarks"] or ())
+        typer.echo(f"{box}  {face['score']:7.4f} {points}".rstrip())
+
+
+def _faces(found: "Detections") -> list[dict[str, Any]]:
+    landmarks = [None] * len(found) if found.landmarks is None else found.landmarks.astype(float).round(2).tolist()
+    return [
+        {"box": box, "score": score, "landmarks": points}
+        for box, score, points in zip(
+            found.boxes.astype(float).round(2).tolist(),
+            found.scores.astype(float).round(4).tolist(),
+            landmarks,
+            strict=True,
+        )
+    ]
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[Callable[[], None]]:
+    """Show on stderr how many photographs are done; not where the faces are shown on the same terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    shown = count > 1 and sys.stderr.isatty() and not sys.stdout.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=not shown) as progress:
+        task = progress.add_task("detecting", total=count)
+        yield lambda: progress.advance(task)

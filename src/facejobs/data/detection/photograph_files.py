@@ -1,0 +1,68 @@
+"""Many photographs: which ones a folder holds, and reading them while something else computes."""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from facejobs.data.detection.photographs import Photograph, read_photograph
+from facejobs.data.errors import DataError
+from facejobs.data.reading import reading
+
+PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+_THREADS = 2
+
+
+def find_photographs(place: Path) -> list[Path]:
+    """Return `place` if it is a file, else the photographs below it in order of their paths, hidden ones left out.
+
+    Raises DataError where there is none.
+    """
+    if place.is_file():
+        return [place]
+    if not place.exists():
+        raise DataError(f"{place}: no such photograph or folder")
+    found: list[Path] = []
+    with reading(place):
+        for folder, folders, names in os.walk(place, onerror=_raise):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found += [
+                Path(folder, name)
+                for name in names
+                if not name.startswith(".") and Path(name).suffix.lower() in PHOTOGRAPH_SUFFIXES
+            ]
+    if not found:
+        kinds = ", ".join(sorted(PHOTOGRAPH_SUFFIXES))
+        raise DataError(f"{place}: no photograph in this folder or below it; looked for {kinds}")
+    return sorted(found)
+
+
+def read_ahead(paths: Sequence[Path]) -> Iterator[tuple[Path, Photograph | DataError]]:
+    """Yield each path with its photograph, in order, or with the error where it cannot be read.
+
+    Two photographs are read while the last one is in use.
+    """
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="read") as pool:
+        reads: deque[tuple[Path, Future[Photograph | DataError]]] = deque()
+        for path in paths:
+            reads.append((path, pool.submit(_read, path)))
+            if len(reads) > _THREADS:
+                yield _finished(*reads.popleft())
+        while reads:
+            yield _finished(*reads.popleft())
+
+
+def _finished(path: Path, read: Future[Photograph | DataError]) -> tuple[Path, Photograph | DataError]:
+    return path, read.result()
+
+
+def _read(path: Path) -> Photograph | DataError:
+    try:
+        return read_photograph(path)
+    except DataError as error:
+        return error
+
+
+def _raise(error: OSError) -> None:
+    raise error
