@@ -2,8 +2,9 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -21,6 +22,73 @@ def shared_data() -> Path:
     folder = Path(os.environ.get("FACEJOBS_TEST_DATA", _REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"real photographs are absent: {folder} (set FACEJOBS_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture
+def publish_spot_detector() -> Callable[..., Path]:
+    """Writes a detector without training: publish(folder, landmarks=True, score_threshold=0.5, **changes_to_description).
+
+    A white spot that fills a cell of 8 x 8 pixels is a face of 16 x 16 pixels around it, scored 0.9999; a spot of grey
+    level g scores sigmoid(20 (g - 127.5) / 128 - 10). The eyes lie 2 pixels to the left and right of the middle.
+    """
+    return _publish_spot_detector
+
+
+def _publish_spot_detector(folder: Path, landmarks: bool = True, score_threshold: float = 0.5, **changes: Any) -> Path:
+    import numpy as np
+    import onnx
+    from onnx import helper, numpy_helper
+
+    from facejobs.data import model_artifact as artifact
+
+    deltas = {"boxes": np.zeros(4, np.float32)}
+    if landmarks:
+        deltas["landmarks"] = np.array([-1.25, 0, 1.25, 0, 0, 0.5, -1, 1, 1, 1], np.float32)
+    nodes, constants = [], {"none": np.zeros(1, np.float32), "rows": np.array([0, -1]), "last": np.array([2])}
+    for stride in (8, 16, 32):
+        weights = np.zeros((2, 3, stride, stride), np.float32)
+        if stride == 8:
+            weights[0] = 20 / (3 * stride * stride)
+        constants |= {f"weights{stride}": weights, f"bias{stride}": np.full(2, -10, np.float32)}
+        nodes += [
+            helper.make_node(
+                "Conv", ["images", f"weights{stride}", f"bias{stride}"], [f"map{stride}"], strides=[stride, stride]
+            ),
+            helper.make_node("Transpose", [f"map{stride}"], [f"cells{stride}"], perm=[0, 2, 3, 1]),
+            helper.make_node("Reshape", [f"cells{stride}", "rows"], [f"logits{stride}"]),
+        ]
+    nodes += [
+        helper.make_node("Concat", [f"logits{stride}" for stride in (8, 16, 32)], ["logits"], axis=1),
+        helper.make_node("Sigmoid", ["logits"], ["scores"]),
+        helper.make_node("Mul", ["scores", "none"], ["zeros"]),
+        helper.make_node("Unsqueeze", ["zeros", "last"], ["column"]),
+    ]
+    for name, values in deltas.items():
+        constants[f"of_{name}"] = values
+        nodes.append(helper.make_node("Add", ["column", f"of_{name}"], [name]))
+    sizes = {"images": ("n", 3, "h", "w"), "scores": ("n", "a"), "boxes": ("n", "a", 4), "landmarks": ("n", "a", 10)}
+    tensors = {name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, size) for name, size in sizes.items()}
+    outputs = [tensors[name] for name in ("scores", *deltas)]
+    initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "spots", [tensors["images"]], outputs, initializers)
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), folder / "model.onnx"
+    )
+    values: dict[str, Any] = {
+        "detector": "retinaface",
+        "backbone": "spots",
+        "input": artifact.PhotographInput(name="images", multiple=32),
+        "outputs": artifact.DetectionOutputs(
+            scores="scores", boxes="boxes", landmarks="landmarks" if landmarks else None
+        ),
+        "anchors": artifact.Anchors(strides=(8, 16, 32), sizes=((16, 32), (64, 128), (256, 512)), variances=(0.1, 0.2)),
+        "score_threshold": score_threshold,
+        "nms_iou": 0.4,
+        "files": artifact.describe_files(folder, ["model.onnx"]),
+    }
+    artifact.write_description(folder, artifact.DetectionDescription(**{**values, **changes}))
     return folder
 
 
