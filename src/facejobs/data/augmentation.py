@@ -30,13 +30,9 @@ class AugmentationDraws:
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """How strongly images are varied; 0 (False for `mirror`) turns a variation off."""
+class ColourJitter:
+    """How strongly colours are varied; 0 turns a variation off. Applied as (pixel - 127.5) / 128 * gain + bias."""
 
-    mirror: bool = True
-    """Mirror every other image, on average."""
-    shift: int = 6
-    """Move by -shift..shift pixels, drawn evenly along each axis; what comes in at the edge is 0 (black)."""
     brightness: float = 0.1
     """Add up to ± this, in units of 128 grey levels, the same to all channels."""
     contrast: float = 0.2
@@ -45,11 +41,31 @@ class Augmentation:
     """Scale the distance to mid-grey by 1 ± up to this, on its own in every channel."""
 
     def __post_init__(self) -> None:
-        if self.shift < 0:
-            raise ValueError(f"shift is {self.shift}; it is a number of pixels, 0 or more")
         for name in ("brightness", "contrast", "colour"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")
+
+    def gain_and_bias(self, uniform: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return gain and bias (N, 3) of N images, channels in RGB order, from `uniform` (N, 5) numbers in 0..1."""
+        centred = 2 * uniform - 1
+        gain = (1 + self.contrast * centred[:, 1:2]) * (1 + self.colour * centred[:, 2:5])
+        bias = np.repeat(self.brightness * centred[:, 0:1], 3, axis=1)
+        return gain.astype(np.float32), bias.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Augmentation(ColourJitter):
+    """How strongly images are varied; 0 (False for `mirror`) turns a variation off."""
+
+    mirror: bool = True
+    """Mirror every other image, on average."""
+    shift: int = 6
+    """Move by -shift..shift pixels, drawn evenly along each axis; what comes in at the edge is 0 (black)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shift < 0:
+            raise ValueError(f"shift is {self.shift}; it is a number of pixels, 0 or more")
 
     def draw(self, seed: int, step: int, count: int) -> AugmentationDraws:
         """Return the draws for the `count` images of global step `step`.
@@ -58,14 +74,11 @@ class Augmentation:
         strength leaves the draws of the others as they were.
         """
         uniform = random_stream(seed, AUGMENTATION_STREAM, step).random((count, 8), np.float32)
-        centred = 2 * uniform[:, 3:] - 1
         span = 2 * self.shift + 1
         # A float32 below 1 times the span can round up to the span itself.
         shift = np.minimum((uniform[:, 1:3] * span).astype(np.int64), span - 1) - self.shift
-        gain = (1 + self.contrast * centred[:, 1:2]) * (1 + self.colour * centred[:, 2:5])
-        bias = np.repeat(self.brightness * centred[:, 0:1], 3, axis=1)
         mirror = (uniform[:, 0] < 0.5) & self.mirror
-        return AugmentationDraws(mirror, shift, gain.astype(np.float32), bias.astype(np.float32))
+        return AugmentationDraws(mirror, shift, *self.gain_and_bias(uniform[:, 3:]))
 
 
 def place(image: ImageArray, mirror: bool, down: int, right: int, destination: ImageArray) -> None:

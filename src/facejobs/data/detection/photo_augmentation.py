@@ -1,0 +1,156 @@
+"""Random square crops of photographs, mirrored and scaled to what a detector is trained on (RetinaFace, CVPR 2020)."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facejobs.data.augmentation import ColourJitter
+from facejobs.data.detection.faces import LabelledImage
+from facejobs.data.detection.mirror import mirror_boxes, mirror_landmarks
+from facejobs.data.epoch_order import AUGMENTATION_STREAM, random_stream
+
+_ATTEMPTS = 100
+PADDING = 127
+"""Grey that is next to 0 once normalised: what convolutions see beyond the border."""
+
+
+class Crop(NamedTuple):
+    """Which part of a photograph becomes which part of a square image; the rest of the square is padding.
+
+    Rectangles are left, top, right, bottom in whole pixels of the photograph and of the square. The square is
+    mirrored last.
+    """
+
+    source: tuple[int, int, int, int]
+    target: tuple[int, int, int, int]
+    mirror: bool
+
+
+class CroppedFaces(NamedTuple):
+    """The faces of a crop, in its pixels, in the form of a LabelledImage."""
+
+    boxes: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    ignored: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoDraws:
+    """Random numbers for the N images of a step, which become crops once their photographs are read."""
+
+    size: int
+    """Width and height of all images of the step, in pixels."""
+    mirror: NDArray[np.bool_]
+    attempts: NDArray[np.float32]
+    """(N, attempts, 3) in 0..1: the scale of a crop to try, and where its left and top edges are to be."""
+    gain: NDArray[np.float32]
+    """(N, 3): applied as (pixel - 127.5) / 128 * gain + bias, channels in RGB order."""
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PhotoAugmentation(ColourJitter):
+    """How photographs are varied; without `crop_scales` they are shown whole, 0 or False turns a variation off."""
+
+    brightness: float = 0.25
+    contrast: float = 0.4
+    colour: float = 0.15
+    crop_scales: tuple[float, ...] = (0.3, 0.45, 0.6, 0.8, 1.0)
+    """Widths of the crops to try, in short sides of the photograph; above 1, more is padded than must be."""
+    mirror: bool = True
+    """Mirror every other image, on average."""
+    smallest_face: float = 5.0
+    """Faces less wide or less high than this, in pixels of the image trained on, are ignored."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(not scale > 0 for scale in self.crop_scales):
+            raise ValueError(f"the crop scales {self.crop_scales} must be above 0")
+
+    def draw(self, seed: int, step: int, count: int, sizes: tuple[int, ...]) -> PhotoDraws:
+        """Return what is drawn for the `count` images of global step `step`, all of one of `sizes`."""
+        stream = random_stream(seed, AUGMENTATION_STREAM, step)
+        size = sizes[stream.integers(len(sizes))]
+        uniform = stream.random((count, 6), np.float32)
+        attempts = stream.random((count, _ATTEMPTS, 3), np.float32)
+        return PhotoDraws(size, (uniform[:, 0] < 0.5) & self.mirror, attempts, *self.gain_and_bias(uniform[:, 1:]))
+
+    def crop(self, height: int, width: int, image: LabelledImage, draws: PhotoDraws, number: int) -> Crop:
+        """Return how to crop a photograph of `height` x `width` pixels as image `number` of a step.
+
+        The first crop tried that holds a whole face which is not ignored, any crop of a photograph without such faces;
+        failing that, the whole photograph.
+        """
+        attempts = draws.attempts[number]
+        boxes = image.boxes[~image.ignored]
+        scales = np.array(self.crop_scales or [max(height, width) / min(height, width)])
+        chosen = scales[np.minimum((attempts[:, 0] * len(scales)).astype(np.intp), len(scales) - 1)]
+        sides = np.maximum(np.rint(chosen * min(height, width)).astype(np.int64), 1)
+        sides[-1] = max(height, width)
+        # A crop lies within the photograph where it is smaller, and the photograph within the crop where it is larger.
+        left = np.rint(attempts[:, 1] * (width - sides)).astype(np.int64)
+        top = np.rint(attempts[:, 2] * (height - sides)).astype(np.int64)
+        whole = (
+            (boxes[:, 0] >= left[:, None])
+            & (boxes[:, 1] >= top[:, None])
+            & (boxes[:, 2] <= (left + sides)[:, None])
+            & (boxes[:, 3] <= (top + sides)[:, None])
+        ).any(axis=1)
+        # The last one holds everything, though it may cut a box that reaches beyond the photograph.
+        whole[-1] = True
+        pick = int(np.argmax(whole)) if len(boxes) else 0
+        return _crop(
+            height, width, int(left[pick]), int(top[pick]), int(sides[pick]), draws.size, bool(draws.mirror[number])
+        )
+
+    def crop_faces(self, image: LabelledImage, crop: Crop, size: int) -> CroppedFaces:
+        """Return the faces of `image` that `crop` to `size` pixels shows, cut to the part of it that is no padding.
+
+        A face whose centre is cut away is ignored, as is one that is too small now.
+        """
+        source, target = (np.array(part, np.float32) for part in (crop.source, crop.target))
+        ratio = (target[2:] - target[:2]) / (source[2:] - source[:2])
+        boxes = (image.boxes - np.tile(source[:2], 2)) * np.tile(ratio, 2) + np.tile(target[:2], 2)
+        landmarks = (image.landmarks - source[:2]) * ratio + target[:2]
+        centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+        centred = ((centre > target[:2]) & (centre < target[2:])).all(axis=1)
+        boxes = np.clip(boxes, np.tile(target[:2], 2), np.tile(target[2:], 2))
+        sides = boxes[:, 2:] - boxes[:, :2]
+        ignored = image.ignored | ~centred | (sides < self.smallest_face).any(axis=1)
+        seen = (sides > 0).all(axis=1)
+        boxes, landmarks, ignored = boxes[seen], landmarks[seen], ignored[seen]
+        if crop.mirror:
+            boxes, landmarks = mirror_boxes(boxes, size), mirror_landmarks(landmarks, size)
+        return CroppedFaces(boxes, landmarks, ignored)
+
+
+def _crop(height: int, width: int, left: int, top: int, side: int, size: int, mirror: bool) -> Crop:
+    source = (max(left, 0), max(top, 0), min(left + side, width), min(top + side, height))
+    ratio = size / side
+    x, y = (round((start - edge) * ratio) for start, edge in ((source[0], left), (source[1], top)))
+    # Whole pixels, so that padding costs no second copy; the faces follow what becomes of the photograph exactly.
+    right, bottom = (
+        min(size, start + max(1, round((source[axis + 2] - source[axis]) * ratio))) for axis, start in enumerate((x, y))
+    )
+    x, y = min(x, right - 1), min(y, bottom - 1)
+    return Crop(source, (x, y, right, bottom), mirror)
+
+
+def crop_photograph(photograph: NDArray[np.uint8], crop: Crop, destination: NDArray[np.uint8]) -> None:
+    """Write the `crop` of a `photograph` (H, W, 3) to `destination` (S, S, 3)."""
+    left, top, right, bottom = crop.source
+    part = photograph[top:bottom, left:right]
+    left, top, right, bottom = crop.target
+    shrinks = (right - left) < part.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    if crop.mirror:
+        left, right = len(destination) - right, len(destination) - left
+    if (right - left, bottom - top) != destination.shape[1::-1]:
+        destination[:] = PADDING
+    resized = cv2.resize(part, (right - left, bottom - top), interpolation=method)
+    if crop.mirror:
+        cv2.flip(resized, 1, resized)
+    destination[top:bottom, left:right] = resized
