@@ -7,8 +7,9 @@ import signal
 import numpy as np
 import pytest
 
+from facejobs.data.model_artifact import Metric
 from facejobs.training.errors import DivergedError
-from facejobs.training.loop import Metric, TrainingLoop, total_steps
+from facejobs.training.loop import TrainingLoop, total_steps
 from facejobs.training.parameters import Parameters
 from facejobs.training.run_folder import RunFolder
 from facejobs.training.schedules import Schedule
@@ -29,7 +30,11 @@ def make_loop(tmp_path, toy_engine, toy_batches):
             check_stop()
             if evaluated is not None:
                 evaluated.append(1)
-            return [Metric("toy_accuracy", score, "toy") for score in [next(waiting, None)] if score is not None]
+            return [
+                Metric(name="toy_accuracy", value=score, protocol="toy")
+                for score in [next(waiting, None)]
+                if score is not None
+            ]
 
         return TrainingLoop(
             engine, toy_batches, parameters, folder, evaluate, lambda batch: {"rows": len(batch.inputs)}

@@ -107,12 +107,27 @@ def test_moved_data_and_new_sets_beside_them_are_the_same_run(faces, tmp_path, c
     moved = faces.rename(tmp_path / "elsewhere")
     shutil.copytree(moved / "verification" / "synthetic", moved / "verification" / "another")
     assert train(moved, tmp_path / "out").step == 6
-    assert list(written(tmp_path / "out")["verification"]) == ["synthetic"]
+    assert list(written(tmp_path / "out")["evaluation"]) == ["synthetic"]
     assert not list((tmp_path / "out").glob("roc-another.png"))
     assert digest(tmp_path / "out") == digest(tmp_path / "whole")
     with caplog.at_level(logging.INFO):
         assert train(moved, tmp_path / "out") is None
     assert "is complete" in caplog.text
+
+
+class DiesExporting(BlockMeans):
+    def export(self, folder: Path) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_dies_after_its_last_evaluation_is_published_with_its_metrics(faces, tmp_path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(faces, tmp_path / "out", DiesExporting)
+    assert not (tmp_path / "out" / "model").exists()
+    assert train(faces, tmp_path / "out").step == 6
+    described = json.loads((tmp_path / "out" / "model" / "model.json").read_text())
+    assert [metric["name"] for metric in described["metrics"]][0] == "synthetic_accuracy"
+    assert described["thresholds"]
 
 
 def changed(lfw: Path) -> None:
@@ -121,7 +136,9 @@ def changed(lfw: Path) -> None:
     pairs.write_text("".join(lines[:-1]))
 
 
-@pytest.mark.parametrize(("spoil", "said"), [(shutil.rmtree, "no longer in or beside"), (changed, "another verif")])
+@pytest.mark.parametrize(
+    ("spoil", "said"), [(shutil.rmtree, "no longer in or beside"), (changed, "another evaluation set")]
+)
 def test_a_run_does_not_go_on_with_other_verification_sets(faces, tmp_path, spoil, said: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(faces, tmp_path / "out", DiesAtStep3)

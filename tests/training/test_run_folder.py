@@ -40,7 +40,7 @@ def test_the_same_run_may_go_on_and_keeps_what_it_recorded(tmp_path) -> None:
     begun(tmp_path / "out")
     before = (tmp_path / "out" / "params.json").read_bytes()
     with folder(tmp_path / "out", threads=4) as run:
-        assert run.recorded["verification"] == {"lfw": "a protocol"}
+        assert run.recorded["evaluation"] == {"lfw": "a protocol"}
         run.record({"facejobs": "1"}, {})
     assert (tmp_path / "out" / "params.json").read_bytes() == before
 

@@ -2,10 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic
 
+from facejobs.data.model_artifact import Metric
 from facejobs.training.checkpoints import Checkpoint
 from facejobs.training.distributed.group import Alone, WorkerGroup
 from facejobs.training.divergence import DivergenceWatch, write_report
@@ -21,15 +22,6 @@ from facejobs.training.stop_signal import StopRequestedError, StopSignal
 log = logging.getLogger(__name__)
 
 _JOURNAL_EVERY = 10
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number of an evaluation, with the protocol it was measured under."""
-
-    name: str
-    value: float
-    protocol: str
 
 
 @dataclass
@@ -164,7 +156,7 @@ class TrainingLoop(Generic[BatchType]):
             step += 1
             self._group.progressed()
             window.add(outcome)
-            epoch = (step - 1) // self._batches.steps_per_epoch
+            epoch = self._epoch(step)
             if step % _JOURNAL_EVERY == 0 or step == self.total_steps:
                 means = window.means(parameters.batch_size)
                 journal.write(step, epoch, {**means, "lr": lr})
@@ -242,12 +234,18 @@ class TrainingLoop(Generic[BatchType]):
         except StopRequestedError:
             self._group.broadcast_stop()
             raise
-        for metric in metrics:
-            journal.write(
-                step, (step - 1) // self._batches.steps_per_epoch, {metric.name: metric.value}, protocol=metric.protocol
-            )
-            log.info("step %d  %s %.4f", step, metric.name, metric.value)
+        self.write_metrics(step, journal, metrics)
         return metrics[0].value if metrics else None
+
+    def write_metrics(self, step: int, journal: MetricLines, metrics: Iterable[Metric]) -> None:
+        """Journal what was measured after `step` steps, and log it."""
+        for metric in metrics:
+            journal.write(step, self._epoch(step), {metric.name: metric.value}, protocol=metric.protocol)
+            log.info("step %d  %s %.4f", step, metric.name, metric.value)
+
+    def _epoch(self, step: int) -> int:
+        """The epoch that the last of `step` steps was made in."""
+        return (step - 1) // self._batches.steps_per_epoch
 
     def _save(self, step: int, best: bool = False) -> None:
         self._saved = step

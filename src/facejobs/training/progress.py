@@ -60,10 +60,10 @@ class Progress:
 
     def report(self, step: int, epoch: int, lr: float, means: Mapping[str, float]) -> None:
         """Show the newest means."""
-        text = (
-            f"epoch {epoch + 1}  loss {means['loss']:.3f}  accuracy {means.get('accuracy', float('nan')):.3f}  "
-            f"lr {lr:.4g}  {means['images_per_second']:.1f} images/s"
+        shown = "  ".join(
+            f"{name} {value:.3f}" for name, value in means.items() if name in ("loss", "accuracy") or "_loss" in name
         )
+        text = f"epoch {epoch + 1}  {shown}  lr {lr:.4g}  {means['images_per_second']:.1f} images/s"
         if self._bar:
             self._bar.update(self._task, description=text)
         elif step == self._total or self._log_is_due():

@@ -3,7 +3,7 @@
 A run owns its folder from its first checkpoint on. What was refused or killed before has nothing to go on from, so any
 run may begin there.
 
-params.json   what the run is: task, every resolved parameter, data fingerprint, software, verification sets
+params.json   what the run is: task, every resolved parameter, data fingerprint, software, evaluation sets
 metrics.jsonl   checkpoints/   model/   scores/   and the pictures of evaluations
 """
 
@@ -143,8 +143,8 @@ class RunFolder:
                 + "\nname another output folder, or repeat that run's parameters to resume it"
             )
 
-    def record(self, software: dict[str, str], verification: dict[str, str] | None = None) -> None:
-        """Write params.json atomically, unless the run goes on; `verification` is each set's name and protocol."""
+    def record(self, software: dict[str, str], evaluation: dict[str, str] | None = None) -> None:
+        """Write params.json atomically, unless the run goes on; `evaluation` is each set's name and protocol."""
         if self.recorded:
             return
         temporary = self.path / _UNFINISHED
@@ -152,7 +152,7 @@ class RunFolder:
             **self._identity,
             "without_influence": sorted(self._parameters.MAY_CHANGE_ON_RESUME),
             "software": software,
-            "verification": verification or {},
+            "evaluation": evaluation or {},
         }
         temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
         sync(temporary)

@@ -1,20 +1,20 @@
-"""Which verification sets a run is measured on, and measuring on them."""
+"""Which verification sets a recognition run is measured on, and measuring on them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facejobs.data.errors import DataError
+from facejobs.data.model_artifact import Metric
 from facejobs.data.pair_sets import sets_around
 from facejobs.data.pairs import VerificationPairs, load_pairs, set_name
-from facejobs.evaluation.verification import Embed, VerificationResult, evaluate_verification
-from facejobs.training.loop import Metric
+from facejobs.evaluation.pair_scores import write_pair_scores
+from facejobs.evaluation.roc_picture import draw_roc
+from facejobs.evaluation.verification import VerificationResult, evaluate_verification
+from facejobs.training.evaluation_sets import as_it_began
 from facejobs.training.progress import Progress
-
-Measured = tuple[VerificationPairs, VerificationResult]
 
 
 def choose_sets(
@@ -29,57 +29,49 @@ def choose_sets(
     paths = [Path(path) for path in named] or sets_around(data)
     if began_with is not None:
         paths = [path for path in paths if set_name(path) in began_with]
-    sets = [load_pairs(path) for path in paths]
-    names = [pairs.name for pairs in sets]
-    repeated = {name for name in names if names.count(name) > 1}
-    if repeated:
-        raise DataError(
-            f"several verification sets are named {', '.join(repeated)}: rename one, metrics carry the name"
-        )
-    return sets if began_with is None else _as_it_began(sets, began_with, data)
+    return as_it_began([load_pairs(path) for path in paths], began_with, data)
 
 
-def _as_it_began(sets: list[VerificationPairs], began_with: Mapping[str, str], data: Path) -> list[VerificationPairs]:
-    by_name = {pairs.name: pairs for pairs in sets}
-    for name, protocol in began_with.items():
-        if name not in by_name:
-            raise DataError(
-                f"the run began with the verification set {name}, which is no longer in or beside {data}: put it back, "
-                "or name another output folder"
-            )
-        if by_name[name].protocol != protocol:
-            raise DataError(
-                f"the run began with another verification set {name} ({protocol}, now {by_name[name].protocol}): put "
-                "the former one back, or name another output folder"
-            )
-    return [by_name[name] for name in began_with]
+class _Embedder(Protocol):
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings (N, E) float32 of uint8 RGB images (N, H, W, 3)."""
 
 
-def measure(
-    sets: list[VerificationPairs], embed: Embed, check_stop: Callable[[], None], progress: Progress
-) -> list[Measured]:
-    """Evaluate an embedder on every set; `check_stop` is called before every batch and may raise."""
+class MeasuredPairs:
+    """One verification set, and how the newest net did on it."""
 
-    def embed_or_stop(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        check_stop()
-        return embed(images)
+    def __init__(self, pairs: VerificationPairs) -> None:
+        self.name = pairs.name
+        self.protocol = pairs.protocol
+        self._pairs = pairs
+        self._result: VerificationResult | None = None
 
-    results = []
-    for pairs in sets:
-        with progress.measuring(pairs.name, len(pairs.images)) as show:
-            results.append((pairs, evaluate_verification(pairs, embed_or_stop, progress=show)))
-    return results
+    @property
+    def metrics(self) -> list[Metric] | None:
+        """Accuracy first, where it can be given; names begin with the set's: `lfw_accuracy`."""
+        if self._result is None:
+            return None
+        return [
+            Metric(**{**metric, "name": f"{self.name}_{metric['name'].removeprefix('verification_')}"})
+            for metric in self._result.metrics()
+        ]
 
+    def operating_points(self) -> list[dict[str, Any]]:
+        """The set's part of the threshold table."""
+        return self._result.operating_points() if self._result else []
 
-def named_metrics(results: list[Measured]) -> list[dict[str, Any]]:
-    """Every supported number as name, value, protocol and interval; names begin with the set's: `lfw_accuracy`."""
-    return [
-        {**metric, "name": f"{pairs.name}_{metric['name'].removeprefix('verification_')}"}
-        for pairs, result in results
-        for metric in result.metrics()
-    ]
+    def measure(self, engine: _Embedder, check_stop: Callable[[], None], progress: Progress) -> None:
+        """Embed and compare every pair."""
 
+        def embed_or_stop(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+            check_stop()
+            return engine.embed(images)
 
-def as_metrics(results: list[Measured]) -> list[Metric]:
-    """What the loop watches: the accuracy of the first set first."""
-    return [Metric(metric["name"], metric["value"], metric["protocol"]) for metric in named_metrics(results)]
+        with progress.measuring(self.name, len(self._pairs.images)) as show:
+            self._result = evaluate_verification(self._pairs, embed_or_stop, progress=show)
+
+    def write_papers(self, folder: Path) -> None:
+        """Write the ROC curve and the score of every pair."""
+        if self._result is not None:
+            draw_roc(self._result, folder / f"roc-{self.name}.png")
+            write_pair_scores(self._result, folder / "scores" / f"{self.name}.json")

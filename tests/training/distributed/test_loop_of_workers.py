@@ -5,9 +5,10 @@ from threading import Barrier, Thread
 
 import pytest
 
+from facejobs.data.model_artifact import Metric
 from facejobs.training import loop as module
 from facejobs.training.errors import DivergedError
-from facejobs.training.loop import Metric, TrainingLoop
+from facejobs.training.loop import TrainingLoop
 from facejobs.training.parameters import Parameters
 from facejobs.training.run_folder import RunFolder
 from facejobs.training.stop_signal import StopSignal
@@ -41,7 +42,11 @@ class Pair:
 
         def evaluate(check_stop, progress):
             check_stop()
-            return [Metric("toy_accuracy", score, "toy") for score in [next(waiting, None)] if score is not None]
+            return [
+                Metric(name="toy_accuracy", value=score, protocol="toy")
+                for score in [next(waiting, None)]
+                if score is not None
+            ]
 
         self.loops = [
             TrainingLoop(engine, toy_batches, parameters, place, evaluate, lambda batch: {}, group)
