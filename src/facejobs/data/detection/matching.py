@@ -1,7 +1,7 @@
 """Which anchors are to find which face, which are background, and which the loss leaves out."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -99,12 +99,12 @@ def _overlaps(layout: AnchorLayout, height: int, width: int, boxes: NDArray[np.f
     """Return the pairs with an intersection over union of at least `least`."""
     parts = [_Overlaps(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.float32))]
     area = areas(boxes)
-    for size, grid in _grids(layout, height, width):
+    for grid in _grids(layout, height, width):
         # intersection / (both areas - intersection) >= least, solved for the intersection; a little less, to be
         # decided by the quotient itself.
-        needed = 0.999 * least / (1 + least) * (area + size * size)
+        needed = 0.999 * least / (1 + least) * (area + grid.size**2)
         faces, anchors, shared = grid.intersections(boxes, needed)
-        iou = shared / (area[faces] + size * size - shared)
+        iou = shared / (area[faces] + grid.size**2 - shared)
         enough = iou >= least
         parts.append(_Overlaps(faces[enough], anchors[enough], iou[enough]))
     return _Overlaps(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
@@ -121,8 +121,8 @@ def _around(layout: AnchorLayout, height: int, width: int, boxes: NDArray[np.flo
     boxes = np.concatenate([centre - half, centre + half], axis=1)
     area = areas(boxes)
     found = [np.empty(0, np.intp)]
-    for size, grid in _grids(layout, height, width):
-        needed = np.minimum(iou / (1 + iou) * (area + size * size), size * size / 2)
+    for grid in _grids(layout, height, width):
+        needed = np.minimum(iou / (1 + iou) * (area + grid.size**2), grid.size**2 / 2)
         found.append(grid.intersections(boxes, needed)[1])
     return np.concatenate(found)
 
@@ -162,12 +162,13 @@ def _shared(
     return np.maximum(length, 0, out=length)
 
 
-def _grids(layout: AnchorLayout, height: int, width: int) -> Iterator[tuple[float, _Grid]]:
+@lru_cache(maxsize=16)
+def _grids(layout: AnchorLayout, height: int, width: int) -> tuple[_Grid, ...]:
+    found = []
     first = 0
     grids = layout.grids(height, width)
     for (rows, columns), stride, sizes in zip(grids, layout.strides, layout.sizes, strict=True):
-        x = ((np.arange(columns) + 0.5) * stride).astype(np.float32)
-        y = ((np.arange(rows) + 0.5) * stride).astype(np.float32)
-        for number, size in enumerate(sizes):
-            yield size, _Grid(size, x, y, first + number, len(sizes))
+        x, y = (((np.arange(cells) + 0.5) * stride).astype(np.float32) for cells in (columns, rows))
+        found += [_Grid(size, x, y, first + number, len(sizes)) for number, size in enumerate(sizes)]
         first += rows * columns * len(sizes)
+    return tuple(found)
