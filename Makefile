@@ -26,7 +26,7 @@ demo: $(RUNTIME)
 	sh jobs/quickstart.sh build/demo
 
 test: $(TOOLS)
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(TOOLS)
 	$(VENV)/bin/ruff check

@@ -27,7 +27,7 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def publish_spot_detector() -> Callable[..., Path]:
-    """Writes a detector without training: publish(folder, landmarks=True, score_threshold=0.5, **changes_to_description).
+    """Writes a detector without training: publish(folder, landmarks, score_threshold, **description).
 
     A white spot that fills a cell of 8 x 8 pixels is a face of 16 x 16 pixels around it, scored 0.9999; a spot of grey
     level g scores sigmoid(20 (g - 127.5) / 128 - 10). The eyes lie 2 pixels to the left and right of the middle.
@@ -99,3 +99,31 @@ def _signal_handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+# Files that share a server which takes long to make, or is there once on a machine: they go to one process.
+_TOGETHER = {
+    "test_container_backend.py": "images",
+    "test_image.py": "images",
+    "test_image_registry.py": "images",
+    "test_distributed_training.py": "slurm",
+    "test_slurm_backend.py": "slurm",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Several processes (-n) share the tests by file, so that what a file starts is started once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            name = Path(nodeid.split("::", 1)[0]).name
+            return _TOGETHER.get(name, name)
+
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those with real servers take longest, so they begin."""
+    items.sort(key=lambda item: item.path.parent.name != "integration")
