@@ -67,7 +67,7 @@ def test_clean_data(write_records, people, identity_records: bool) -> None:
     assert report.image_sizes == {(112, 112): 6}
     spread = report.images_per_identity
     assert spread and (spread.minimum, spread.median, spread.mean, spread.maximum) == (1, 2, 2, 3)
-    assert [(bin_.least, bin_.most, bin_.identities) for bin_ in spread.histogram] == [(1, 1, 1), (2, 4, 2)]
+    assert [(bin_.least, bin_.most, bin_.count) for bin_ in spread.histogram] == [(1, 1, 1), (2, 4, 2)]
 
 
 def test_unreadable_image(write_records, people) -> None:

@@ -1,4 +1,4 @@
-"""facejobs data: check, pack, unpack, repair; synth has its own file."""
+"""facejobs data: check, convert, pack, unpack, repair; synth has its own file."""
 
 import json
 import os
@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,35 +18,66 @@ from facejobs.cli.synth import synth
 from facejobs.errors import ExitCode
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Check, pack, unpack, repair and draw face data sets."
+    no_args_is_help=True, rich_markup_mode=None, help="Check, convert, pack, unpack, repair and draw face data sets."
 )
 
 _REDRAW_SECONDS = 0.1
+_LOSSES = {
+    "landmarks": "landmarks",
+    "blur": "blur",
+    "ignored": "the mark of faces to be ignored, which become ordinary ones",
+}
+
+
+class LabelDialect(StrEnum):
+    """What `data convert` writes; docs/reference/file-formats.md describes each."""
+
+    retinaface = "retinaface"
+    boxes = "boxes"
+    scrfd = "scrfd"
+    wider = "wider"
+
 
 _DIRECTORY = typer.Argument(..., metavar="DIR", help="Directory with NAME.rec, NAME.idx, property, perhaps NAME.lst.")
+_ANY_DIRECTORY = typer.Argument(
+    ...,
+    metavar="DIR",
+    help="Directory of records, or with images/ and label.txt, or with train/, val/, test/ of these.",
+)
 
 
 @app.command("check")
 def check(
-    directory: Path = _DIRECTORY,
+    directory: Path = _ANY_DIRECTORY,
     as_json: bool = typer.Option(False, "--json", help="Print the report as one JSON object."),
 ) -> None:
-    """Decode every image, compare all files of a record data set, and report what is wrong.
+    """Decode every image, compare all files of a data set, and report what is wrong.
 
     Exit code 0: no error (warnings perhaps); 3: errors.
     """
     from rich.console import Console
 
     from facejobs.cli.data_report import print_report, report_as_json
-    from facejobs.data.check import check_records
+    from facejobs.cli.photograph_report import photographs_as_json, print_photographs
+    from facejobs.data.check import check_photographs, check_records, kind_of_data
 
-    with _progress(f"checking {directory.name}", "bytes") as advance:
-        report = check_records(directory, _cores(), advance)
-    if as_json:
-        typer.echo(json.dumps(report_as_json(report), indent=2))
+    if kind_of_data(directory) == "photographs":
+        with _progress(f"checking {directory.name}", "images") as advance:
+            photographs = check_photographs(directory, _cores(), advance)
+        errors, values, show = (
+            photographs.errors,
+            photographs_as_json(photographs),
+            partial(print_photographs, photographs),
+        )
     else:
-        print_report(report, Console())
-    if report.errors:
+        with _progress(f"checking {directory.name}", "bytes") as advance:
+            records = check_records(directory, _cores(), advance)
+        errors, values, show = records.errors, report_as_json(records), partial(print_report, records)
+    if as_json:
+        typer.echo(json.dumps(values, indent=2))
+    else:
+        show(Console())
+    if errors:
         raise typer.Exit(ExitCode.BAD_DATA)
 
 
@@ -105,6 +138,29 @@ def repair(directory: Path = typer.Argument(..., metavar="DIR", help="Directory 
     typer.echo(f"{report.index}: {content}, {source}")
     if report.backup:
         typer.echo(f"the old index is {report.backup}")
+
+
+@app.command("convert")
+def convert(
+    source: Path = typer.Argument(
+        ..., metavar="SRC", help="Label file of any dialect, folder of Pascal VOC's XML files, or JSON file of COCO."
+    ),
+    output: Path = typer.Argument(..., metavar="DST", help="Label file to write; it must not exist yet."),
+    dialect: LabelDialect = typer.Option(..., "--to", help="Dialect to write."),
+    images: Path | None = typer.Option(
+        None, help="Folder of the photographs, for scrfd, which states their sizes.  [default: images beside SRC]"
+    ),
+) -> None:
+    """Convert the labels of photographs between dialects, and from Pascal VOC and COCO."""
+    from facejobs.data.detection.label_conversion import convert_labels
+
+    report = convert_labels(source, output, dialect.value, images)
+    faces = count_of(report.faces, "face")
+    typer.echo(f"{output}: {count_of(report.images, 'image')}, {faces} ({report.source} to {dialect.value})")
+    for what, count in report.lost.items():
+        typer.echo(f"{dialect.value} cannot hold {_LOSSES[what]}: lost of {count_of(count, 'face')}", err=True)
+    for name, count in report.passed_over.items():
+        typer.echo(f"passed over {count_of(count, 'object')} of class {name!r}", err=True)
 
 
 def _cores() -> int:

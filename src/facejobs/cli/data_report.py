@@ -1,19 +1,13 @@
-"""How a data check is shown: as text for people, as JSON for programs."""
+"""How the check of a record data set is shown: as text for people, as JSON for programs."""
 
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
-from facejobs.cli.counts import count_of
+from facejobs.cli.check_report import findings_as_json, print_facts, print_findings, print_spread, spread_as_json
 from facejobs.data.check import CheckReport
-from facejobs.data.check.findings import Finding
-from facejobs.data.check.identities import Bin, Spread
 
-_BAR_WIDTH = 30
-_RANGE_WIDTH = 9
-_SHOWN_PER_KIND = 10
 _ADVICE = {
     "index": "`facejobs data repair {directory}` rebuilds the .idx from the .rec",
     "damage": "copy the .rec again from its source; `facejobs data repair {directory}` keeps the whole records usable",
@@ -38,36 +32,18 @@ def report_as_json(report: CheckReport) -> dict[str, Any]:
             {"height": height, "width": width, "images": images}
             for (height, width), images in sorted(report.image_sizes.items(), key=lambda item: -item[1])
         ],
-        "images_per_identity": asdict(report.images_per_identity) if report.images_per_identity else None,
-        "errors": report.errors,
-        "warnings": report.warnings,
-        "counts": [
-            {"severity": severity, "kind": kind, "count": count}
-            for (severity, kind), count in report.findings.counts.items()
-        ],
-        "findings": [asdict(finding) for finding in report.findings.shown],
+        "images_per_identity": spread_as_json(report.images_per_identity, "identities"),
+        **findings_as_json(report.findings),
     }
 
 
 def print_report(report: CheckReport, console: Console) -> None:
     """Print the report: facts, spread, findings grouped by kind, verdict."""
-    for name, value in _facts(report):
-        console.print(f"[dim]{name:<10}[/]  {escape(value)}", highlight=False, soft_wrap=True)
+    print_facts(_facts(report), console)
     if report.images_per_identity:
-        _print_spread(report.images_per_identity, console)
-    for severity, colour in (("error", "red"), ("warning", "yellow")):
-        for of, kind in report.findings.counts:
-            if of == severity:
-                _print_kind(report, of, kind, colour, console)
-    console.print()
-    if report.errors:
-        console.print(
-            f"[red]{count_of(report.errors, 'error')}[/], {count_of(report.warnings, 'warning')}", highlight=False
-        )
-    elif report.warnings:
-        console.print(f"[green]no error[/], {count_of(report.warnings, 'warning')}", highlight=False)
-    else:
-        console.print("[green]clean[/]: no error, no warning")
+        print_spread("images per identity", report.images_per_identity, console)
+    advice = {kind: text.format(directory=report.path.parent) for kind, text in _ADVICE.items()}
+    print_findings(report.findings, advice, console)
 
 
 def _facts(report: CheckReport) -> list[tuple[str, str]]:
@@ -84,48 +60,3 @@ def _facts(report: CheckReport) -> list[tuple[str, str]]:
         ("pixels", pixels or "no image could be decoded"),
         ("property", declared),
     ]
-
-
-def _print_spread(spread: Spread, console: Console) -> None:
-    console.print(
-        f"\n[bold]images per identity[/]: from {spread.minimum} to {spread.maximum}, "
-        f"median {spread.median:g}, mean {spread.mean:.1f}",
-        highlight=False,
-    )
-    most = max(bin_.identities for bin_ in spread.histogram)
-    full, trace = ("█", "▏") if console.encoding.startswith("utf") else ("#", ".")
-    width = max(1, min(_BAR_WIDTH, console.width - _RANGE_WIDTH - len(f"{most:,}") - len("    ")))
-    for bin_ in spread.histogram:
-        length = round(width * bin_.identities / most)
-        bar = full * length if length or not bin_.identities else trace
-        line = f"  {_range(bin_):>{_RANGE_WIDTH}} {bar:<{width}} {bin_.identities:,}"
-        console.print(line, highlight=False, soft_wrap=True)
-
-
-def _range(bin_: Bin) -> str:
-    if bin_.most is None:
-        return f"{bin_.least}+"
-    return str(bin_.least) if bin_.most == bin_.least else f"{bin_.least}-{bin_.most}"
-
-
-def _print_kind(report: CheckReport, severity: str, kind: str, colour: str, console: Console) -> None:
-    kept = [finding for finding in report.findings.shown if (finding.severity, finding.kind) == (severity, kind)]
-    findings = kept[:_SHOWN_PER_KIND]
-    total = sum(count for key, count in report.findings.counts.items() if key == (severity, kind))
-    console.print(f"\n[{colour} bold]{severity}[/] [bold]{kind}[/] ({total:,})", highlight=False)
-    for finding in findings:
-        console.print(f"  {escape(_where(finding))}{escape(finding.message)}", highlight=False, soft_wrap=True)
-    if total > len(findings):
-        console.print(
-            f"  … and {total - len(findings):,} more (--json lists the first 100)", style="dim", highlight=False
-        )
-    if kind in _ADVICE:
-        advice = _ADVICE[kind].format(directory=report.path.parent)
-        console.print(f"  [cyan]to do:[/] {escape(advice)}", highlight=False, soft_wrap=True)
-
-
-def _where(finding: Finding) -> str:
-    record = "" if finding.record is None else f"record {finding.record}"
-    byte = "" if finding.offset is None else f"byte {finding.offset}"
-    place = ", ".join(part for part in (record, byte) if part)
-    return f"{place}: " if place else ""

@@ -9,16 +9,19 @@ import numpy as np
 
 from facejobs.data.check.duplicates import check_duplicates
 from facejobs.data.check.findings import FindingLog
-from facejobs.data.check.identities import Spread, check_identities, check_labels, count_identities, spread_of
+from facejobs.data.check.identities import check_identities, check_labels, count_identities
 from facejobs.data.check.image_list import check_list
 from facejobs.data.check.images import ImageColumns, ImageJudge
 from facejobs.data.check.index import check_index
+from facejobs.data.check.spread import Spread, spread_of
 from facejobs.data.errors import DataError
 from facejobs.data.image_record import ImageRecord, unpack_image_record
 from facejobs.data.property_file import DatasetProperty, read_property
 from facejobs.data.record_folder import RecordFolder, find_records
 from facejobs.data.record_table import Int64Array, Progress, RecordTable, scan_table
 from facejobs.data.recordio import RecordReader
+
+_IMAGES_PER_IDENTITY = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def _compare(
         identities=len(identities),
         declared=declared,
         image_sizes=images.sizes,
-        images_per_identity=spread_of(counts),
+        images_per_identity=spread_of(counts, _IMAGES_PER_IDENTITY),
         findings=log,
     )
 

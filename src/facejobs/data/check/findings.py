@@ -1,4 +1,4 @@
-"""What a data check finds: errors and warnings, each with the record and byte it is about."""
+"""What a data check finds: errors and warnings, each with the place it is about."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,13 +11,42 @@ SHOWN_PER_KIND = 100
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong; `record` (its number) and `offset` (its first byte) are None where there is none."""
+    """One thing that is wrong."""
 
     severity: Severity
     kind: str
     message: str
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words; empty where it is in no one place."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFinding(Finding):
+    """What is wrong with records; `record` (its number) and `offset` (its first byte) are None where there is none."""
+
     record: int | None = None
     offset: int | None = None
+
+    @property
+    def place(self) -> str:
+        record = "" if self.record is None else f"record {self.record}"
+        byte = "" if self.offset is None else f"byte {self.offset}"
+        return ", ".join(part for part in (record, byte) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFinding(Finding):
+    """What is wrong with a file; `line` (from 1) is None where it is not about one line."""
+
+    file: str
+    line: int | None = None
+
+    @property
+    def place(self) -> str:
+        return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
 @dataclass
@@ -28,12 +57,18 @@ class FindingLog:
     counts: Counter[tuple[Severity, str]] = field(default_factory=Counter)
 
     def error(self, kind: str, message: str, record: int | None = None, offset: int | None = None) -> None:
-        """Note something that must be put right before training."""
-        self._add(Finding("error", kind, message, record, offset))
+        """Note something about records that must be put right before training."""
+        self.add(RecordFinding("error", kind, message, record, offset))
 
     def warn(self, kind: str, message: str, record: int | None = None, offset: int | None = None) -> None:
-        """Note something worth knowing that training can live with."""
-        self._add(Finding("warning", kind, message, record, offset))
+        """Note something about records worth knowing that training can live with."""
+        self.add(RecordFinding("warning", kind, message, record, offset))
+
+    def add(self, finding: Finding) -> None:
+        """Note a finding."""
+        self.counts[finding.severity, finding.kind] += 1
+        if self.counts[finding.severity, finding.kind] <= SHOWN_PER_KIND:
+            self.shown.append(finding)
 
     def more(self, severity: Severity, kind: str, count: int) -> None:
         """Count findings that are not worth a line each."""
@@ -43,8 +78,3 @@ class FindingLog:
     def total(self, severity: Severity) -> int:
         """Return how many findings of `severity` there were, shown or not."""
         return sum(count for (of, _), count in self.counts.items() if of == severity)
-
-    def _add(self, finding: Finding) -> None:
-        self.counts[finding.severity, finding.kind] += 1
-        if self.counts[finding.severity, finding.kind] <= SHOWN_PER_KIND:
-            self.shown.append(finding)

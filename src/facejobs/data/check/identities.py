@@ -1,6 +1,4 @@
-"""Labels, the spread of images per identity, and InsightFace's identity records against them."""
-
-from dataclasses import dataclass
+"""Labels, images per identity, and InsightFace's identity records against them."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,28 +6,6 @@ import numpy.typing as npt
 from facejobs.data.check.findings import SHOWN_PER_KIND, FindingLog
 from facejobs.data.property_file import DatasetProperty
 from facejobs.data.record_table import Int64Array, RecordTable
-
-_BIN_STARTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """How many identities have `least` to `most` images (None: any number above)."""
-
-    least: int
-    most: int | None
-    identities: int
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Images per identity, over the identities that have any."""
-
-    minimum: int
-    median: float
-    mean: float
-    maximum: int
-    histogram: list[Bin]
 
 
 def check_labels(
@@ -56,20 +32,6 @@ def count_identities(labels: npt.NDArray[np.float64]) -> tuple[Int64Array, Int64
     usable = labels[np.isfinite(labels) & (labels >= 0) & (np.floor(labels) == labels)]
     identities, counts = np.unique(usable.astype(np.int64), return_counts=True)
     return identities, counts.astype(np.int64)
-
-
-def spread_of(counts: Int64Array) -> Spread | None:
-    """Summarise images per identity; None where there is no identity."""
-    if not len(counts):
-        return None
-    starts = np.array(_BIN_STARTS)
-    filled = np.bincount(np.searchsorted(starts, counts, side="right") - 1, minlength=len(starts))
-    used = np.flatnonzero(filled)
-    histogram = [
-        Bin(_BIN_STARTS[i], _BIN_STARTS[i + 1] - 1 if i + 1 < len(starts) else None, int(filled[i]))
-        for i in range(used[0], used[-1] + 1)
-    ]
-    return Spread(int(counts.min()), float(np.median(counts)), float(counts.mean()), int(counts.max()), histogram)
 
 
 def check_identities(

@@ -54,9 +54,11 @@ class DetectionSplit:
         return digest.hexdigest()
 
 
-def is_split(folder: Path) -> bool:
-    """Whether `folder` holds `images/` or `label.txt`, so that it is meant as a split."""
-    return (folder / IMAGES).is_dir() or (folder / LABELS).is_file()
+def find_splits(directory: Path) -> list[Path]:
+    """`directory` if it is a split, else those of train, val and test in it that are; one half of a split will do."""
+    folders = [directory, *(directory / name for name in SPLITS)]
+    found = [folder for folder in folders if (folder / IMAGES).is_dir() or (folder / LABELS).is_file()]
+    return found[:1] if found[:1] == [directory] else found
 
 
 def require_split(folder: Path) -> None:

@@ -11,7 +11,7 @@ from facejobs.data.detection.label_files import Dialect, LabelFile, Source, read
 from facejobs.data.detection.label_writing import label_bytes, losses
 from facejobs.data.detection.photographs import of_file, photograph_size
 from facejobs.data.detection.voc_labels import read_voc
-from facejobs.data.errors import OutputExistsError
+from facejobs.data.errors import DataError, OutputExistsError
 from facejobs.data.reading import reading
 from facejobs.storage.whole_file import whole_file, write_all
 
@@ -53,6 +53,8 @@ def convert_labels(source: Path, target: Path, dialect: Dialect, images: Path | 
 
 
 def _read(source: Path) -> tuple[LabelFile, Counter[str]]:
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder")
     if source.is_dir():
         if (source / LABELS).is_file():
             return read_labels(source / LABELS), Counter()
@@ -68,5 +70,8 @@ def _sizes(labels: LabelFile, folder: Path) -> dict[str, tuple[int, int]]:
     sizes = dict(labels.sizes)
     for image in labels.images:
         if image.path not in sizes:
-            sizes[image.path] = of_file(folder / image.path, photograph_size)
+            try:
+                sizes[image.path] = of_file(folder / image.path, photograph_size)
+            except DataError as error:
+                raise DataError(f"{error}; scrfd states its size: --images names the folder of photographs") from None
     return sizes

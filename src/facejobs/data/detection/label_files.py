@@ -5,8 +5,8 @@
     scrfd       # path width height      x1 y1 x2 y2  (lx ly v) x 5        InsightFace's `labelv2`
     wider       path, then a count       x y w h  blur expression illumination invalid occlusion pose
 
-Single faces of `retinaface` and `scrfd` may stop after the box; after one more number, in `scrfd`, 1 means ignored. `wider` is WIDER FACE's `bbx_gt.txt`, in which a count of
-0 is followed by one line of zeros, about no face.
+Single faces of `retinaface` and `scrfd` may stop after the box; one more number in `scrfd` says that the face is to be
+ignored if it is 1. `wider` is WIDER FACE's `bbx_gt.txt`, in which a count of 0 is followed by one line of zeros.
 """
 
 import math

@@ -19,7 +19,7 @@ FACE = "face"
 class _WithoutDoctype(TreeBuilder):
     """A document type is how XML defines entities, which can name other files or grow without bound."""
 
-    def doctype(self, name: str, public: str | None, system: str | None) -> None:
+    def doctype(self, *_declaration: str | None) -> None:
         raise ValueError("it declares a document type, which labels have no need of; remove <!DOCTYPE …>")
 
 
@@ -60,9 +60,7 @@ def face_class(names: list[str], source: Path) -> str | None:
             return name
     if len(names) > 1:
         shown = ", ".join(sorted(names)[:5])
-        raise DataError(
-            f"{source}: labels {len(names)} classes ({shown}), none of them named `{FACE}`; rename that one"
-        )
+        raise DataError(f"{source}: labels {len(names)} classes ({shown}), none named `{FACE}`; name that one so")
     return names[0] if names else None
 
 
