@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from facejobs.data.detection.anchors import AnchorLayout
 from facejobs.data.detection.faces import Detections
+from facejobs.data.detection.mirror import mirror_boxes, mirror_landmarks
 from facejobs.data.detection.prediction import DecodingSettings, Forward, detect_once
 from facejobs.data.detection.suppression import suppress
 from facejobs.data.errors import RequestError
@@ -25,7 +26,6 @@ LONG_TO_SHORT = 2150 / 1600
 MULTI_SHORT_SIDES = (500, 800, 1100, 1400, 1700)
 MOST_PIXELS = 4096 * 4096
 _LARGEST_SHORT_SIDE = 4096
-_MIRRORED_LANDMARKS = (1, 0, 2, 4, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +120,8 @@ def _in_original(found: Detections, shown: tuple[int, ...], original: tuple[int,
 
 
 def _mirror(found: Detections, width: int) -> Detections:
-    boxes = found.boxes.copy()
-    boxes[:, [0, 2]] = width - found.boxes[:, [2, 0]]
-    landmarks = found.landmarks
-    if landmarks is not None:
-        landmarks = landmarks[:, _MIRRORED_LANDMARKS]
-        landmarks[..., 0] = width - landmarks[..., 0]
-    return Detections(boxes, found.scores, landmarks)
+    landmarks = None if found.landmarks is None else mirror_landmarks(found.landmarks, width)
+    return Detections(mirror_boxes(found.boxes, width), found.scores, landmarks)
 
 
 def _join(found: list[Detections], nms_iou: float) -> Detections:
