@@ -2,9 +2,10 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 from typer.core import TyperCommand
@@ -14,23 +15,38 @@ from facejobs.errors import ExitCode
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
 
-    from facejobs.training.recognition_parameters import RecognitionParameters
+    from facejobs.training.distributed.group import WorkerGroup
+    from facejobs.training.loop import LoopResult
+    from facejobs.training.parameters import Parameters
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a recogniser.")
+    ParametersType = TypeVar("ParametersType", bound=Parameters)
 
-_PARAMETERS = {"allow_extra_args": True, "ignore_unknown_options": True}
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a recogniser or a detector.")
+
+_EXTRA_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
+_OUTPUT = typer.Argument(..., help="Folder of the run; the same command again resumes it.")
+_RECIPE = typer.Option(None, "--recipe", help="YAML file with a mapping 'parameters'; options override it.")
 
 
-class _RecognitionCommand(TyperCommand):
+class _TrainingCommand(TyperCommand):
     """Lists the training parameters in the help, reading them only when help is asked for."""
 
     def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         super().format_options(ctx, formatter)
         from facejobs.cli.parameter_help import parameter_rows
-        from facejobs.training.recognition_parameters import RecognitionParameters
 
         with formatter.section("Parameters, each as --name value"):
-            formatter.write_dl(parameter_rows(RecognitionParameters))
+            formatter.write_dl(parameter_rows(_parameters_of(self.name)))
+
+
+def _parameters_of(task: str | None) -> "type[Parameters]":
+    if task == "detection":
+        from facejobs.training.detection_parameters import DetectionParameters
+
+        return DetectionParameters
+    from facejobs.training.recognition_parameters import RecognitionParameters
+
+    return RecognitionParameters
 
 
 class _LogLines(logging.Handler):
@@ -43,43 +59,73 @@ class _LogLines(logging.Handler):
             self.handleError(record)
 
 
-@app.command("recognition", cls=_RecognitionCommand, context_settings=_PARAMETERS)
+@app.command("recognition", cls=_TrainingCommand, context_settings=_EXTRA_OPTIONS)
 def recognition(
     ctx: typer.Context,
     data: Path = typer.Argument(..., help="Folder with cele.rec, cele.idx and property."),
-    output: Path = typer.Argument(..., help="Folder of the run; the same command again resumes it."),
-    recipe: Path = typer.Option(None, "--recipe", help="YAML file with a mapping 'parameters'; options override it."),
+    output: Path = _OUTPUT,
+    recipe: Path = _RECIPE,
 ) -> None:
     """Train a face recogniser from RecordIO faces and publish its model into OUTPUT/model."""
     from facejobs.training.recognition import train_recognition
+    from facejobs.training.recognition_parameters import RecognitionParameters
 
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[_LogLines()])
-    logging.getLogger("facejobs").setLevel(logging.INFO)
-    parameters = _recognition_parameters(ctx.args, recipe)
+    def start(parameters: RecognitionParameters, group: "WorkerGroup") -> "LoopResult | None":
+        from facejobs.engines.mxnet.recognition import RecognitionEngine
+        from facejobs.engines.mxnet.training_engine import software
+
+        make_engine = partial(RecognitionEngine, group=group)
+        return train_recognition(data, output, parameters, make_engine, software(), group)
+
+    _train(_read(RecognitionParameters, ctx.args, recipe), start)
+
+
+@app.command("detection", cls=_TrainingCommand, context_settings=_EXTRA_OPTIONS)
+def detection(
+    ctx: typer.Context,
+    data: Path = typer.Argument(
+        ..., help="Folder with train, and perhaps val and test, or one of them: images/ and label.txt."
+    ),
+    output: Path = _OUTPUT,
+    recipe: Path = _RECIPE,
+) -> None:
+    """Train a face detector from labelled photographs and publish its model into OUTPUT/model."""
+    from facejobs.training.detection import train_detection
+    from facejobs.training.detection_parameters import DetectionParameters
+
+    def start(parameters: DetectionParameters, group: "WorkerGroup") -> "LoopResult | None":
+        from facejobs.engines.mxnet.detection.engine import DetectionEngine
+        from facejobs.engines.mxnet.training_engine import software
+
+        make_engine = partial(DetectionEngine, group=group)
+        return train_detection(data, output, parameters, make_engine, software(), group)
+
+    _train(_read(DetectionParameters, ctx.args, recipe), start)
+
+
+def _read(kind: "type[ParametersType]", arguments: list[str], recipe: Path | None) -> "ParametersType":
+    from facejobs.training.parameters import parse_options, read_recipe
+
+    planned = read_recipe(recipe) if recipe else {}
+    return kind.from_texts({**planned, **parse_options(arguments)})
+
+
+def _train(parameters: "ParametersType", start: "Callable[[ParametersType, WorkerGroup], LoopResult | None]") -> None:
+    """Train alone or as one of several workers, and end with the exit code of all of them."""
     from facejobs.engines.mxnet.cluster import parameter_servers
     from facejobs.engines.mxnet.runtime import load_mxnet
     from facejobs.storage.environment import BootEnvironment
     from facejobs.training.distributed.joining import finish, joined_group
 
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[_LogLines()])
+    logging.getLogger("facejobs").setLevel(logging.INFO)
     with joined_group(parameters, BootEnvironment.read()) as group:
         with parameter_servers(group):
             load_mxnet(parameters.gpus)
-            from facejobs.engines.mxnet.recognition import RecognitionEngine
-            from facejobs.engines.mxnet.training_engine import software
-
-            make_engine = partial(RecognitionEngine, group=group)
-            result = train_recognition(data, output, parameters, make_engine, software(), group)
+            result = start(parameters, group)
         stopped = result is not None and result.stopped_by_signal
         code = finish(group, ExitCode.STOPPED if stopped else ExitCode.OK)
     if result is not None and stopped:
         typer.echo(f"stopped at step {result.step}, saved; run the same command again to go on", err=True)
     if code != ExitCode.OK:
         raise typer.Exit(code)
-
-
-def _recognition_parameters(arguments: list[str], recipe: Path | None) -> "RecognitionParameters":
-    from facejobs.training.parameters import parse_options, read_recipe
-    from facejobs.training.recognition_parameters import RecognitionParameters
-
-    planned = read_recipe(recipe) if recipe else {}
-    return RecognitionParameters.from_texts({**planned, **parse_options(arguments)})

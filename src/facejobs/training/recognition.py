@@ -14,6 +14,7 @@ from facejobs.data.fingerprint import fingerprint
 from facejobs.data.model_artifact import ModelInput, ModelOutput, OperatingPoint, RecognitionDescription
 from facejobs.data.normalization import IMAGE_SIZE, PIXEL_MEAN, PIXEL_SCALE
 from facejobs.data.pipeline import Augmentation, Batch, TrainingBatches
+from facejobs.training.data_kind import refuse_other_kind
 from facejobs.training.distributed.group import WorkerGroup
 from facejobs.training.loop import LoopResult
 from facejobs.training.recognition_parameters import RecognitionParameters
@@ -53,6 +54,7 @@ class _Recognition:
     image_noun = "record"
 
     def __init__(self, data: Path, parameters: RecognitionParameters, make_engine: MakeEngine) -> None:
+        refuse_other_kind(data, "records")
         self._data = data
         self._records = FaceRecordFile.open(data)
         _check_usable(self._records, parameters)

@@ -43,5 +43,5 @@ class StopSignal:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         for number, handler in self._previous.items():
-            # Ignored rather than handled: Python drops its handlers first when it ends, and would then end by the signal.
+            # Ignored rather than handled: Python drops its handlers first when it ends, and would end by the signal.
             signal.signal(number, signal.SIG_IGN if self.requested else handler)

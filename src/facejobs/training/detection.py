@@ -1,0 +1,125 @@
+"""What is particular to a detection run: its data, its batches, what it is measured on and what is published."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facejobs.data.detection.detection_batches import DetectionBatch, DetectionBatches
+from facejobs.data.detection.detection_split import DetectionSplit
+from facejobs.data.detection.matching import MatchingRule
+from facejobs.data.detection.photo_augmentation import PhotoAugmentation
+from facejobs.data.detection.prediction import RawPredictions
+from facejobs.data.model_artifact import Anchors, DetectionDescription, DetectionOutputs, PhotographInput
+from facejobs.data.normalization import PIXEL_MEAN, PIXEL_SCALE
+from facejobs.training.data_kind import refuse_other_kind
+from facejobs.training.detection_parameters import LAYOUT, DetectionParameters
+from facejobs.training.detection_sets import (
+    DEFAULT_THRESHOLD,
+    MeasuredSplit,
+    choose_splits,
+    require_photographs,
+    split_folders,
+)
+from facejobs.training.distributed.group import WorkerGroup
+from facejobs.training.loop import LoopResult
+from facejobs.training.run import ExportingEngine, MeasuredSets, train
+
+log = logging.getLogger(__name__)
+
+
+class DetectionEngine(ExportingEngine[DetectionBatch], Protocol):
+    """An engine that predicts faces."""
+
+    def forward(self, images: NDArray[np.uint8]) -> RawPredictions:
+        """What the net says of uint8 RGB images (n, H, W, 3), H and W multiples of 32."""
+
+
+MakeEngine = Callable[[DetectionParameters], DetectionEngine]
+
+
+def train_detection(
+    data: Path,
+    output: Path,
+    parameters: DetectionParameters,
+    make_engine: MakeEngine,
+    software: dict[str, str],
+    group: WorkerGroup | None = None,
+) -> LoopResult | None:
+    """Train a detector on labelled photographs and publish it into `output/model`; see facejobs.training.run.train.
+
+    `data` holds `train` and perhaps `val`, which decides which checkpoint is the best, and `test`, on which the
+    published model is measured; or it is a single split.
+    """
+    return train(_Detection(data, parameters, make_engine), output, software, group)
+
+
+class _Detection:
+    name = "detection"
+    image_noun = "photograph"
+
+    def __init__(self, data: Path, parameters: DetectionParameters, make_engine: MakeEngine) -> None:
+        refuse_other_kind(data, "photographs")
+        self._splits = split_folders(data)
+        self._split = DetectionSplit.open(self._splits.train)
+        require_photographs(self._split)
+        self.parameters = parameters
+        self._make_engine = make_engine
+        self._watched: list[MeasuredSplit] = []
+        self.facts = {
+            "path": str(self._split.folder),
+            "fingerprint": self._split.fingerprint(),
+            "images": len(self._split),
+            "faces": sum(len(image) for image in self._split.images),
+        }
+
+    def batches(self, slots: range) -> DetectionBatches:
+        parameters = self.parameters
+        augmentation = PhotoAugmentation(
+            brightness=parameters.brightness,
+            contrast=parameters.contrast,
+            colour=parameters.colour,
+            crop_scales=parameters.crop_scales,
+            mirror=parameters.mirror,
+            smallest_face=parameters.smallest_face,
+        )
+        return DetectionBatches(
+            self._split,
+            parameters.batch_size,
+            parameters.seed,
+            augmentation,
+            LAYOUT,
+            parameters.image_sizes,
+            parameters.threads,
+            slots=slots,
+            rule=MatchingRule(parameters.positive_iou, parameters.negative_iou, parameters.best_iou),
+        )
+
+    def make_engine(self, init: str | None) -> DetectionEngine:
+        return self._make_engine(self.parameters.model_copy(update={"init": init}))
+
+    def measured_sets(self, began_with: Mapping[str, str] | None) -> MeasuredSets:
+        self._watched, final = choose_splits(self._splits, self.parameters, began_with)
+        if not self._watched:
+            log.warning(
+                "no split val beside %s: name one with --eval-data to measure average precision", self._split.folder
+            )
+        return MeasuredSets(self._watched, final)
+
+    def describe_batch(self, batch: DetectionBatch) -> dict[str, Any]:
+        return {"photographs": list(batch.names), "size": batch.images.shape[1]}
+
+    def describe_model(self, common: dict[str, Any]) -> DetectionDescription:
+        return DetectionDescription(
+            **common,
+            detector=self.parameters.detector,
+            input=PhotographInput(name="images", multiple=LAYOUT.multiple, mean=PIXEL_MEAN, scale=PIXEL_SCALE),
+            outputs=DetectionOutputs(scores="scores", boxes="boxes", landmarks="landmarks"),
+            anchors=Anchors(strides=LAYOUT.strides, sizes=LAYOUT.sizes, variances=LAYOUT.variances),
+            backbone=self.parameters.backbone,
+            score_threshold=self._watched[0].score_threshold() if self._watched else DEFAULT_THRESHOLD,
+            nms_iou=self.parameters.nms_iou,
+        )

@@ -1,0 +1,144 @@
+"""Which splits a detection run trains on and is measured on, and measuring on them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facejobs.data.detection.detection_split import IMAGES, LABELS, DetectionSplit, find_splits
+from facejobs.data.detection.photographs import read_photograph
+from facejobs.data.detection.prediction import DecodingSettings, RawPredictions
+from facejobs.data.detection.test_scale import TestScale, detect_at
+from facejobs.data.errors import DataError
+from facejobs.data.model_artifact import Metric
+from facejobs.evaluation.detection import DetectionResult, evaluate_detection
+from facejobs.evaluation.precision_recall_picture import draw_precision_recall
+from facejobs.evaluation.wider_face import find_subsets
+from facejobs.training.detection_parameters import LAYOUT, DetectionParameters
+from facejobs.training.evaluation_sets import as_it_began
+from facejobs.training.progress import Progress
+
+DEFAULT_THRESHOLD = 0.5
+
+
+class SplitFolders(NamedTuple):
+    """The splits of one data set; `val` and `test` are None where there is none."""
+
+    train: Path
+    val: Path | None
+    test: Path | None
+
+
+def split_folders(data: Path) -> SplitFolders:
+    """The split to train on, which is `train` in the folder `data` or `data` itself, and `val` and `test` beside it.
+
+    Raises DataError where there is none.
+    """
+    found = find_splits(data)
+    own = found[:1] == [data]
+    splits = {folder.name: folder for folder in (find_splits(data.resolve().parent) if own else found)}
+    train = data if own else splits.get("train")
+    if train is None:
+        raise DataError(
+            f"{data}: holds no photographs to train on; give a folder with train/{IMAGES}/ and train/{LABELS}, or a "
+            f"single split with {IMAGES}/ and {LABELS}"
+        )
+    others = {name: folder for name, folder in splits.items() if not folder.samefile(train)}
+    return SplitFolders(train, others.get("val"), others.get("test"))
+
+
+def require_photographs(split: DetectionSplit) -> None:
+    """Raise DataError where a labelled photograph of `split` is missing, or no face is labelled at all."""
+    labels = split.folder / LABELS
+    missing = [image for image in split.images if not split.path_of(image).is_file()]
+    if missing:
+        more = f", and {len(missing) - 1} more labelled photographs are" if len(missing) > 1 else ""
+        raise DataError(
+            f"{labels}:{missing[0].line}: {split.path_of(missing[0])} is missing{more}; copy the photographs again, or "
+            f"remove their labels. `facejobs data check {split.folder}` lists them all"
+        )
+    if not any(len(image) for image in split.images):
+        raise DataError(f"{labels}: no face is labelled; a detector learns from labelled faces")
+
+
+class _Predictor(Protocol):
+    def forward(self, images: NDArray[np.uint8]) -> RawPredictions:
+        """What the net says of uint8 RGB images (n, H, W, 3), H and W multiples of 32."""
+
+
+class MeasuredSplit:
+    """One labelled split, and how the newest net did on it."""
+
+    def __init__(self, folder: Path, parameters: DetectionParameters) -> None:
+        """Open the split; raises DataError where it is none, or a photograph is missing."""
+        self._split = DetectionSplit.open(folder)
+        require_photographs(self._split)
+        self._subsets = find_subsets(folder, [image.path for image in self._split.images])
+        self._scale = TestScale.parse(parameters.eval_scale)
+        self._settings = DecodingSettings(nms_iou=parameters.nms_iou)
+        self._fingerprint = self._split.fingerprint()
+        self._result: DetectionResult | None = None
+        self.name = folder.resolve().name
+        self.protocol = f"detection:{self._fingerprint[:12]}:{self._scale.name}"
+
+    @property
+    def metrics(self) -> list[Metric] | None:
+        """Average precision of faces from 20 pixels first; names begin with the split's: `val_ap_20px_original`."""
+        if self._result is None:
+            return None
+        return [Metric(**{**metric, "name": f"{self.name}_{metric['name']}"}) for metric in self._result.metrics()]
+
+    def measure(self, engine: _Predictor, check_stop: Callable[[], None], progress: Progress) -> None:
+        """Detect in every photograph and compare with its labels."""
+        found = []
+        with progress.measuring(self.name, len(self._split)) as show:
+            for image in self._split.images:
+                check_stop()
+                photograph = read_photograph(self._split.path_of(image))
+                found.append(detect_at(engine.forward, photograph, self._scale, LAYOUT, self._settings))
+                show(len(found), len(self._split))
+        self._result = evaluate_detection(
+            self._split.images,
+            found,
+            name=self.name,
+            fingerprint=self._fingerprint,
+            scale=self._scale.name,
+            subsets=self._subsets,
+        )
+
+    def write_papers(self, folder: Path) -> None:
+        """Draw the precision-recall curves."""
+        if self._result is not None:
+            draw_precision_recall(self._result, folder / f"precision-recall-{self.name}.png")
+
+    def score_threshold(self) -> float:
+        """The score at which precision and recall of faces from 20 pixels are best together (F1)."""
+        headline = self._result.headline if self._result else None
+        best = headline.curve.best_f1() if headline else None
+        return DEFAULT_THRESHOLD if best is None else best.threshold
+
+
+def choose_splits(
+    splits: SplitFolders, parameters: DetectionParameters, began_with: Mapping[str, str] | None
+) -> tuple[list[MeasuredSplit], list[MeasuredSplit]]:
+    """What is watched during training, and what the published net alone is measured on.
+
+    The first are the splits that `eval_data` names, or `val`; in the latter case the second is `test`. A run that goes
+    on is measured as it began. Raises DataError where a split cannot be read, has changed or is gone, or where two have
+    one name.
+    """
+    named = [Path(path) for path in parameters.eval_data]
+    final = [] if named else [splits.test]
+
+    def opened(folders: Sequence[Path | None]) -> list[MeasuredSplit]:
+        return [
+            MeasuredSplit(folder, parameters)
+            for folder in folders
+            if folder is not None and (began_with is None or folder.resolve().name in began_with)
+        ]
+
+    of_watched, of_final = opened(named or [splits.val]), opened(final)
+    as_it_began([*of_watched, *of_final], began_with, splits.train)
+    return of_watched, of_final
