@@ -152,3 +152,9 @@ def test_an_option_that_is_text_stays_as_it_was_typed(backend: str, typed: str, 
 def test_places_of_secrets(value: object, place: str | None) -> None:
     assert place_of_secret(value, ["short", "hush-hush-1"]) == place
     assert place_of_secret({"a": "short"}, ["short"]) is None
+
+
+def test_an_option_with_a_password_is_refused() -> None:
+    with pytest.raises(SpecError, match="-o proxy holds a user and a password") as refusal:
+        option_values("slurm", ["proxy=http://ann:hidden@proxy.example.com"])
+    assert "hidden" not in str(refusal.value)

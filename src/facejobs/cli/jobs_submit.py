@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from facejobs.cli import job_options as options
+from facejobs.errors import ExitCode
 
 if TYPE_CHECKING:
     from facejobs.jobs.backends.base import Backend, Plan
@@ -32,7 +33,10 @@ def plan(
     backend_options: list[str] = options.BACKEND_OPTIONS,
     as_json: bool = options.JSON,
 ) -> None:
-    """Print exactly what submitting a spec would run, as the next version of its job; nothing is run or written."""
+    """Print exactly what submitting a spec would run, as the next version of its job; nothing is run or written.
+
+    Ends with 11 where something is IMPOSSIBLE, so that submitting it would be refused.
+    """
     from facejobs.jobs.backends.opening import open_backend
     from facejobs.jobs.overrides import apply_options
     from facejobs.jobs.versions import open_version_store
@@ -44,6 +48,8 @@ def plan(
         typer.echo(json.dumps({"spec": resolved.model_dump(mode="json"), **planned.as_json()}, indent=1))
     else:
         _print_plan(resolved, planned)
+    if planned.impossible:
+        raise typer.Exit(ExitCode.JOB)
 
 
 @app.command("submit")

@@ -8,6 +8,7 @@ from typing import Any
 
 from facejobs.jobs.backends.opening import takes_text
 from facejobs.jobs.errors import SpecError
+from facejobs.jobs.secrets import holds_credentials
 from facejobs.jobs.spec import JobSpec, Scalar
 from facejobs.jobs.version_record import BackendBlock
 
@@ -58,9 +59,13 @@ def apply_options(
 def option_values(backend: str, options: Iterable[str]) -> dict[str, Any]:
     """The values of `-o name=value`, by name; SpecError for what is no such pair.
 
-    What the backend takes as text stays as it was typed: an account may be called 0815 or 1e3.
+    What the backend takes as text stays as it was typed: an account may be called 0815 or 1e3. It is kept in the
+    version for good, so a URL with a user and a password is refused.
     """
     pairs = _pairs(options, "-o")
+    for name, text in pairs:
+        if holds_credentials(text):
+            raise SpecError(f"-o {name} holds a user and a password, for all to see who see the version: take them out")
     return {name: text if takes_text(backend, name) else parse_scalar(text) for name, text in pairs}
 
 

@@ -14,6 +14,7 @@ from job_records import a_spec
 
 from facejobs.jobs.backends.base import HIDDEN, Plan
 from facejobs.jobs.backends.container import ContainerBackend
+from facejobs.jobs.backends.container_tool import find_tool
 from facejobs.jobs.backends.opening import open_backend
 from facejobs.jobs.errors import JobError
 from facejobs.jobs.spec import JobSpec
@@ -271,3 +272,11 @@ def test_names_of_containers_are_valid_and_differ_between_stores(podman, spec: d
         names.add(next(word for word in words(plan) if word.startswith("--name=")))
     assert len(names) == 2
     assert all(name.startswith("--name=facejobs-") and name.endswith(f"-{job.name}-V0001") for name in names)
+
+
+def test_a_tool_that_fails_has_not_said_that_the_container_is_gone(podman: FakeTool) -> None:
+    tool = find_tool()
+    assert not tool.is_running("one")
+    podman.answer("container inspect", 125, error="Error: database is locked")
+    with pytest.raises(JobError, match=r"podman does not say how container one is: .*database is locked"):
+        tool.is_running("one")

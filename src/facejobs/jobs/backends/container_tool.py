@@ -56,9 +56,13 @@ class ContainerTool(Tool):
             raise explain(reference, output)
 
     def inspect(self, container: str) -> dict[str, Any] | None:
-        """What the tool knows of a container; None if there is none of that name."""
+        """What the tool knows of a container; None if there is none of that name, JobError if it does not say."""
         result = self._ask("container", "inspect", container)
-        return dict(json.loads(result.stdout)[0]) if not result.returncode else None
+        if not result.returncode:
+            return dict(json.loads(result.stdout)[0])
+        if "no such container" in result.stderr.lower():
+            return None
+        raise JobError(f"{self.name} does not say how container {container} is: {last_line(result.stderr)}")
 
     def is_running(self, container: str) -> bool:
         """Whether a container of that name is there and has not ended."""

@@ -58,6 +58,11 @@ class FirstWorker(WorkerGroup):
         self._watch = HangWatch(hang_seconds, self._give_up)
 
     @property
+    def _others(self) -> list[_Member]:
+        # A list of its own: another may be admitted while this one is gone through.
+        return list(self._members.values())
+
+    @property
     def first_address(self) -> str:
         """The address by which all workers reach this one."""
         return self.address
@@ -170,7 +175,7 @@ class FirstWorker(WorkerGroup):
             self._send_all({"kind": "beat"})
             if not self._needs_others:
                 continue
-            for rank, member in self._members.items():
+            for rank, member in list(self._members.items()):
                 silent = time.monotonic() - member.heard
                 if silent > SILENCE_SECONDS:
                     self._lost(rank, f"no sign of life for {silent:.0f} s")
@@ -180,7 +185,7 @@ class FirstWorker(WorkerGroup):
         self._send_all({"kind": "dump"})
         dump_stacks(f"worker 0 ({socket.gethostname()})")
         deadline = time.monotonic() + _DUMP_SECONDS
-        while not all(m.dumped for m in self._members.values()) and time.monotonic() < deadline:
+        while not all(m.dumped for m in self._others) and time.monotonic() < deadline:
             time.sleep(0.1)
         standings = [Whereabouts(0, socket.gethostname(), self._phase, self._step, answers=True)]
         standings += [
@@ -194,7 +199,7 @@ class FirstWorker(WorkerGroup):
         )
 
     def _send_all(self, message: Message) -> None:
-        for member in self._members.values():
+        for member in self._others:
             member.link.send_if_there(message)
 
     def enter(self, phase: Phase, step: int | None = None) -> None:
@@ -250,10 +255,10 @@ class FirstWorker(WorkerGroup):
         self.release()
         self._ended.set()
         self._send_all(message)
-        for member in self._members.values():
+        for member in self._others:
             member.link.finish_sending()
         deadline = time.monotonic() + _GOODBYE_SECONDS
-        while not all(member.gone for member in self._members.values()) and time.monotonic() < deadline:
+        while not all(member.gone for member in self._others) and time.monotonic() < deadline:
             time.sleep(0.02)
 
 
