@@ -85,7 +85,8 @@ class PhotoAugmentation(ColourJitter):
         failing that, the whole photograph.
         """
         attempts = draws.attempts[number]
-        boxes = image.boxes[~image.ignored]
+        boxes = np.clip(image.boxes[~image.ignored], 0, np.array([width, height] * 2, np.float32))
+        boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
         scales = np.array(self.crop_scales or [max(height, width) / min(height, width)])
         chosen = scales[np.minimum((attempts[:, 0] * len(scales)).astype(np.intp), len(scales) - 1)]
         sides = np.maximum(np.rint(chosen * min(height, width)).astype(np.int64), 1)
@@ -99,12 +100,11 @@ class PhotoAugmentation(ColourJitter):
             & (boxes[:, 2] <= (left + sides)[:, None])
             & (boxes[:, 3] <= (top + sides)[:, None])
         ).any(axis=1)
-        # The last one holds everything, though it may cut a box that reaches beyond the photograph.
-        whole[-1] = True
         pick = int(np.argmax(whole)) if len(boxes) else 0
-        return _crop(
-            height, width, int(left[pick]), int(top[pick]), int(sides[pick]), draws.size, bool(draws.mirror[number])
-        )
+        side = int(sides[pick])
+        x = _along(width, int(left[pick]), side, draws.size)
+        y = _along(height, int(top[pick]), side, draws.size)
+        return Crop((x[0], y[0], x[1], y[1]), (x[2], y[2], x[3], y[3]), bool(draws.mirror[number]))
 
     def crop_faces(self, image: LabelledImage, crop: Crop, size: int) -> CroppedFaces:
         """Return the faces of `image` that `crop` to `size` pixels shows, cut to the part of it that is no padding.
@@ -127,16 +127,13 @@ class PhotoAugmentation(ColourJitter):
         return CroppedFaces(boxes, landmarks, ignored)
 
 
-def _crop(height: int, width: int, left: int, top: int, side: int, size: int, mirror: bool) -> Crop:
-    source = (max(left, 0), max(top, 0), min(left + side, width), min(top + side, height))
-    ratio = size / side
-    x, y = (round((start - edge) * ratio) for start, edge in ((source[0], left), (source[1], top)))
+def _along(length: int, start: int, side: int, size: int) -> tuple[int, int, int, int]:
+    """Return source start and end, target start and end of a crop along one axis of a photograph."""
+    first, last = max(start, 0), min(start + side, length)
     # Whole pixels, so that padding costs no second copy; the faces follow what becomes of the photograph exactly.
-    right, bottom = (
-        min(size, start + max(1, round((source[axis + 2] - source[axis]) * ratio))) for axis, start in enumerate((x, y))
-    )
-    x, y = min(x, right - 1), min(y, bottom - 1)
-    return Crop(source, (x, y, right, bottom), mirror)
+    begin = min(round((first - start) * size / side), size - 1)
+    end = max(round((last - start) * size / side), begin + 1)
+    return first, last, begin, end
 
 
 def crop_photograph(photograph: NDArray[np.uint8], crop: Crop, destination: NDArray[np.uint8]) -> None:
