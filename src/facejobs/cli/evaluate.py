@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facejobs.cli.evaluate_detection import detection
+
 if TYPE_CHECKING:
     from facejobs.evaluation.verification import VerificationResult
     from facejobs.inference.embedder import Embedder
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command()(detection)
 
 
 @app.callback()

@@ -5,6 +5,7 @@ precision over recall, where the precision at a recall is the best that is reach
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,15 @@ WIDER_FACE_THRESHOLDS = 1000
 _MOST_AT_ONCE = 2_000_000
 
 
+class OperatingPoint(NamedTuple):
+    """What a detector does where only detections that score at least `threshold` are taken; `f1` joins the two."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PrecisionRecall:
     """Precision and recall (S,) of the detections that reach each of the falling `thresholds` (S,)."""
@@ -27,6 +37,16 @@ class PrecisionRecall:
     precision: Floats
     recall: Floats
     faces: int
+
+    def best_f1(self) -> OperatingPoint | None:
+        """Where the harmonic mean of precision and recall is highest; None where nothing is found."""
+        total = self.precision + self.recall
+        if not total.any():
+            return None
+        f1 = np.divide(2 * self.precision * self.recall, total, out=np.zeros_like(total), where=total > 0)
+        best = int(np.argmax(f1))
+        columns = (self.thresholds, self.precision, self.recall, f1)
+        return OperatingPoint(*(float(column[best]) for column in columns))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -180,15 +180,15 @@ def _measure(
 def _heights(images: Sequence[LabelledImage]) -> Floats:
     boxes = np.concatenate([np.empty((0, 4)), *(image.boxes for image in images)])
     # Label files have up to two decimals, which x + w and y + h in float32 blur.
-    return np.round(boxes[:, 3] - boxes[:, 1], 2)
+    heights: Floats = np.round(boxes[:, 3] - boxes[:, 1], 2)
+    return heights
 
 
 def _not_judged(images: Sequence[LabelledImage], subsets: Sequence[WiderFaceSubset]) -> Flags:
-    """Faces that the labels or WIDER FACE's files mark as ignored or invalid, or that have no area."""
+    """Faces that the labels mark as ignored, or WIDER FACE's files as invalid."""
     flags = [np.empty(0, bool)]
     for number, image in enumerate(images):
-        empty = (image.boxes[:, 2:] <= image.boxes[:, :2]).any(axis=1)
-        flags.append(image.ignored | empty)
+        flags.append(image.ignored)
         for subset in subsets:
             invalid = subset.boxes[number][subset.invalid[number]]
             flags[-1] = flags[-1] | (image.boxes[:, None] == invalid[None]).all(axis=2).any(axis=1)
@@ -202,6 +202,6 @@ def _check(images: Sequence[LabelledImage], detections: Sequence[Detections]) ->
         landmarks = np.empty(0) if found.landmarks is None else found.landmarks
         if not all(np.isfinite(values).all() for values in (found.boxes, found.scores, landmarks)):
             raise EvaluationError(
-                f"a detection in {image.path} is not finite (NaN or infinite); the model is damaged or its training has "
-                "diverged"
+                f"a detection in {image.path} is not finite (NaN or infinite); the model is damaged or its training "
+                "has diverged"
             )

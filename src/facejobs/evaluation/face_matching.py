@@ -41,18 +41,21 @@ class MatchedDetections:
 
     def hits(self, counted: Flags) -> Flags:
         """Which detections (D,) have found a face, where the faces that are `counted` (F,) are looked for."""
-        return self.best & self._stands_for(counted)
+        found: Flags = self.best & self._stands_for(counted)
+        return found
 
     def false_alarms(self, counted: Flags) -> Flags:
         """Which detections (D,) stand for no face or repeat a counted one.
 
         Those that stand for a face that is not counted are neither hits nor false alarms.
         """
-        return (self.face == NO_FACE) | (~self.best & self._stands_for(counted))
+        false: Flags = (self.face == NO_FACE) | (~self.best & self._stands_for(counted))
+        return false
 
     def _stands_for(self, counted: Flags) -> Flags:
         # The last place answers for NO_FACE.
-        return np.append(counted, False)[self.face]
+        stands: Flags = np.append(counted, False)[self.face]
+        return stands
 
 
 def match_detections(

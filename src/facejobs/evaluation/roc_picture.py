@@ -1,6 +1,5 @@
 """The ROC curve of a verification as a picture."""
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,14 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.evaluation.confidence import RULE_OF_30
+from facejobs.evaluation.curve_figure import new_figure, save_figure
 from facejobs.evaluation.thresholds import OrderedScores
 from facejobs.evaluation.verification import VerificationResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_INCHES = (7.0, 5.0)
-_DPI = 120
 
 
 def draw_roc(result: VerificationResult, path: Path) -> bool:
@@ -25,12 +22,7 @@ def draw_roc(result: VerificationResult, path: Path) -> bool:
     """
     if result.genuine_pairs == 0 or result.impostor_pairs == 0:
         return False
-    # matplotlib uses a temporary folder where the home cannot be written to, and it warns at length about that.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = new_figure()
     lowest = 10.0 ** np.floor(np.log10(1 / result.impostor_pairs) - 1e-9)
     far, tar = OrderedScores.of(result.scores, result.same).roc()
     axes.step(far[far > 0], tar[far > 0], where="post", color="tab:blue", linewidth=1.6, label="TAR")
@@ -44,10 +36,7 @@ def draw_roc(result: VerificationResult, path: Path) -> bool:
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("false accept rate (FAR)")
     axes.set_ylabel("true accept rate (TAR)")
-    axes.set_title(_title(result), fontsize=10)
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False)
-    figure.savefig(path, format="png")
+    save_figure(figure, _title(result), path)
     return True
 
 

@@ -1,0 +1,161 @@
+"""facejobs evaluate detection."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from facejobs.data.detection.detection_split import DetectionSplit
+    from facejobs.data.detection.faces import Detections
+    from facejobs.inference.detector import Detector
+
+_SCALE = "original"
+_SCALE_OF_PREDICTIONS = "unstated"
+
+
+def detection(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODEL] SPLIT",
+            help="Model folder, output of a run, or haar; and a folder with images/ and label.txt.",
+            show_default=False,
+        ),
+    ],
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="Size at which photographs are shown: original, short-S (short side S) or multi. With --predictions: "
+            "at which they were shown.",
+            show_default="original",
+        ),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Measure the detections in DIR, in WIDER FACE's format, instead of a model."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for results.json, curves and the pictures of --draw.")
+    ] = None,
+    draw: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Draw N photographs with the worst misses, and false alarms.")
+    ] = 0,
+    save_predictions: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="New folder for the detections, in WIDER FACE's format.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Measure a face detector: average precision by size of face and as WIDER FACE does, error of landmarks.
+
+    Easy, medium and hard are measured where wider_easy_val.mat and the like lie in SPLIT.
+    """
+    model, folder = _model_and_split(arguments, predictions)
+    if draw and out is None:
+        raise typer.BadParameter("name the folder for the pictures with --out", param_hint="--draw")
+    from facejobs.cli.detection_table import to_table
+    from facejobs.data.detection.detection_split import DetectionSplit
+    from facejobs.data.detection.submission import read_submission, write_submission
+    from facejobs.data.fresh_output import fresh_directory
+    from facejobs.evaluation.detection import evaluate_detection
+    from facejobs.evaluation.detection_errors import draw_worst
+    from facejobs.evaluation.detection_results import save_results, to_json
+    from facejobs.evaluation.wider_face import find_subsets
+
+    shown = _checked_scale(scale, predictions)
+    with (
+        nullcontext() if out is None else fresh_directory(out) as results,
+        nullcontext() if save_predictions is None else fresh_directory(save_predictions) as saved,
+    ):
+        split = DetectionSplit.open(folder)
+        subsets = find_subsets(folder, [image.path for image in split.images])
+        if predictions is not None:
+            described: dict[str, Any] = {"predictions": str(predictions)}
+            found = read_submission(predictions, split.images)
+        else:
+            described, found = _detect(model, shown, split)
+        result = evaluate_detection(
+            split.images,
+            found,
+            name=folder.resolve().name,
+            fingerprint=split.fingerprint(),
+            scale=shown,
+            subsets=subsets,
+        )
+        if not as_json:
+            typer.echo(to_table(result))
+        if results is not None:
+            save_results(results, described, result)
+            draw_worst(results, split, found, result, draw)
+        if saved is not None:
+            write_submission(saved, split.images, found)
+    if as_json:
+        typer.echo(json.dumps(to_json(described, result), indent=2, allow_nan=False))
+    elif out is not None:
+        typer.echo(f"results and curves{', pictures of errors' if draw else ''}: {out}")
+
+
+def _model_and_split(arguments: Sequence[str], predictions: Path | None) -> tuple[str, Path]:
+    if predictions is not None:
+        if len(arguments) != 1:
+            raise typer.BadParameter("with --predictions give SPLIT alone, without a model", param_hint="[MODEL] SPLIT")
+        return "", Path(arguments[0])
+    if len(arguments) != 2:
+        raise typer.BadParameter("give a model and one split", param_hint="[MODEL] SPLIT")
+    return arguments[0], Path(arguments[1])
+
+
+def _checked_scale(scale: str | None, predictions: Path | None) -> str:
+    from facejobs.data.detection.test_scale import TestScale
+
+    if scale is None:
+        return _SCALE if predictions is None else _SCALE_OF_PREDICTIONS
+    return TestScale.parse(scale).name
+
+
+def _detect(model: str, scale: str, split: "DetectionSplit") -> tuple[dict[str, Any], "list[Detections]"]:
+    from facejobs.data.detection.photograph_files import read_ahead
+    from facejobs.data.detection.prediction import DecodingSettings
+    from facejobs.data.detection.test_scale import TestScale
+    from facejobs.data.errors import DataError
+    from facejobs.inference.detector import HAAR, open_detector
+
+    # Average precision needs weak detections too; a published model's own threshold is one to work with.
+    threshold = None if model == HAAR else DecodingSettings().score_threshold
+    detector = open_detector(model, TestScale.parse(scale), threshold)
+    found = []
+    with _progress(split) as advance:
+        for _, photograph in read_ahead([split.path_of(image) for image in split.images]):
+            if isinstance(photograph, DataError):
+                raise photograph
+            found.append(detector.detect(photograph))
+            advance()
+    return _describe(detector), found
+
+
+def _describe(detector: "Detector") -> dict[str, Any]:
+    from facejobs.data.model_artifact import GRAPH_NAME
+    from facejobs.inference.detector import OnnxDetector
+
+    if not isinstance(detector, OnnxDetector):
+        return {"detector": detector.name}
+    return {
+        "path": str(detector.folder),
+        "sha256": detector.description.files[GRAPH_NAME].sha256,
+        "detector": detector.name,
+        "backbone": detector.description.backbone,
+    }
+
+
+@contextmanager
+def _progress(split: "DetectionSplit") -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"{split.folder.name}: detecting", total=len(split))
+        yield lambda: progress.advance(task)
