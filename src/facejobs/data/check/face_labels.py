@@ -20,12 +20,11 @@ Remark = tuple[Severity, str, str]
 def check_faces(image: LabelledImage, verdict: PhotographVerdict, stated: tuple[int, int] | None) -> Iterator[Remark]:
     """Yield what is wrong with the labels of a readable photograph; `stated` is the size a label file gives, if any."""
     if verdict.sideways and _fit_only_stored(image, verdict.size, stated):
-        width, height = verdict.size
         yield (
             "error",
             "orientation",
             f"{image.path}: EXIF turns it upright to {_pixels(verdict.size)}, but its labels fit the stored "
-            f"{_pixels((width, height))}; labels count pixels of the upright photograph",
+            f"{_pixels(verdict.size[::-1])}; labels count pixels of the upright photograph",
         )
         return
     if stated and stated != verdict.size:

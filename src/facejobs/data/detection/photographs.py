@@ -23,8 +23,8 @@ from facejobs.data.reading import reading
 Photograph = NDArray[np.uint8]
 Result = TypeVar("Result")
 
-# The limit here is MAX_PIXELS; Pillow's own warning would tell users of half of it.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# What Pillow warns of is judged here: sizes by MAX_PIXELS, malformed EXIF as viewers do.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _ORIENTATION = 0x0112
 _UPRIGHT = 1
