@@ -6,44 +6,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import simplejpeg
 
-from facejobs.cli.main import main
 from facejobs.errors import ExitCode
 
 FACEJOBS = Path(sys.executable).with_name("facejobs")
 
 
-@dataclass
-class Finished:
-    """How a command ended and what it printed."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Data = Callable[..., Finished]
-
-
-@pytest.fixture
-def data(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Data:
-    """Runs `facejobs data …` in this process, through the same `main` as the console script."""
-
-    def run(*arguments: object) -> Finished:
-        monkeypatch.setattr(sys, "argv", ["facejobs", "data", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main()
-        output = capsys.readouterr()
-        return Finished(int(caught.value.code or 0), output.out, output.err)
-
-    return run
+Data = Callable[..., Any]
 
 
 @pytest.fixture
