@@ -18,6 +18,9 @@ def test_a_stretch_is_the_same_however_it_is_reached() -> None:
     for epoch in range(4):
         expected = walked.positions(epoch, 300, 64)
     np.testing.assert_array_equal(EpochOrder(1000, seed=5).positions(3, 300, 64), expected)
+    epoch, positions = EpochOrder(1000, seed=5).batch(3 * 15 + 5, 64)
+    assert epoch == 3
+    np.testing.assert_array_equal(positions, EpochOrder(1000, seed=5).positions(3, 320, 64))
     assert (EpochOrder(1000, seed=6).positions(3, 300, 64) != expected).any()
 
 

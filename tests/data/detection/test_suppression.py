@@ -12,9 +12,9 @@ from facejobs.data.detection.suppression import suppress
 
 def one_by_one(boxes: np.ndarray, scores: np.ndarray, iou: float) -> list[int]:
     kept: list[int] = []
+    table = intersection_over_union(boxes, boxes)
     for number in sorted(range(len(boxes)), key=lambda number: (-scores[number], number)):
-        overlaps = [intersection_over_union(boxes[[number]], boxes[[other]])[0, 0] for other in kept]
-        if all(overlap <= np.float32(iou) for overlap in overlaps):
+        if all(table[number, other] <= np.float32(iou) for other in kept):
             kept.append(number)
     return kept
 
