@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from facejobs.data.detection.faces import Detections
     from facejobs.data.errors import DataError
-
-_POINTS = ("left eye", "right eye", "nose", "left mouth", "right mouth")
+    from facejobs.inference.detection_pictures import Pictures
+    from facejobs.inference.detector import Detector
 
 
 def _finite(score: float | None) -> float | None:
@@ -48,7 +48,7 @@ def detect(
     Exit code 0: all photographs were read; 3: some were not, the others were done.
     """
     from facejobs.cli.counts import count_of
-    from facejobs.data.detection.photograph_files import find_photographs, read_ahead
+    from facejobs.data.detection.photograph_files import find_photographs
     from facejobs.data.detection.test_scale import TestScale
     from facejobs.data.errors import DataError
     from facejobs.inference.detection_pictures import pictures_in
@@ -56,25 +56,48 @@ def detect(
 
     detector = open_detector(model, TestScale.parse(scale), score)
     paths = find_photographs(photographs)
-    unread = 0
     with (
         nullcontext() if draw is None else pictures_in(draw, photographs) as pictures,
         _progress(len(paths)) as advance,
     ):
-        for path, image in read_ahead(paths):
-            if isinstance(image, DataError):
-                unread += 1
-                _print_problem(path, image, as_json)
-            else:
-                found = detector.detect(image)
-                _print_faces(path, image, found, as_json)
-                if pictures is not None:
-                    pictures.add(path, image, found)
-            advance()
+        unread = print_detections(detector, paths, as_json, pictures, advance)
         if unread == len(paths):
             raise DataError(f"{photographs}: no photograph could be read")
     if unread:
         raise DataError(f"{unread} of {count_of(len(paths), 'photograph')} could not be read; the others are done")
+
+
+def print_detections(
+    detector: "Detector",
+    paths: Sequence[Path],
+    as_json: bool,
+    pictures: "Pictures | None" = None,
+    advance: Callable[[], None] = lambda: None,
+) -> int:
+    """Print, and draw, what is found in each photograph; returns how many could not be read."""
+    from facejobs.data.detection.photograph_files import work_ahead
+    from facejobs.data.detection.photographs import read_photograph
+    from facejobs.data.errors import DataError
+
+    def look_at(path: Path) -> "tuple[NDArray[np.uint8], Detections] | DataError":
+        try:
+            image = read_photograph(path)
+        except DataError as error:
+            return error
+        return image, detector.detect(image)
+
+    unread = 0
+    # Two photographs at once: one is decoded or its faces are sorted out while the net works on the other.
+    for path, seen in work_ahead(look_at, paths):
+        if isinstance(seen, DataError):
+            unread += 1
+            _print_problem(path, seen, as_json)
+        else:
+            _print_faces(path, *seen, as_json)
+            if pictures is not None:
+                pictures.add(path, *seen)
+        advance()
+    return unread
 
 
 def _print_problem(path: Path, problem: "DataError", as_json: bool) -> None:

@@ -55,7 +55,7 @@ class OnnxDetector:
         self.settings = DecodingSettings(
             description.score_threshold if score_threshold is None else score_threshold, description.nms_iou
         )
-        self._graph = graph
+        self.graph = graph
 
     @classmethod
     def load(
@@ -85,17 +85,17 @@ class OnnxDetector:
     def forward(self, images: NDArray[np.uint8]) -> RawPredictions:
         """Return what the net says of uint8 (n, H, W, 3) RGB, H and W multiples of the largest stride."""
         tensor = self.description.input
-        outputs = self._graph.run({tensor.name: network_input(images, tensor.mean, tensor.scale)})
+        outputs = self.graph.run({tensor.name: network_input(images, tensor.mean, tensor.scale)})
         scores, boxes = outputs[:2]
         anchors = self.layout.count(*images.shape[1:3])
         if any(output.shape[1] != anchors for output in outputs):
             raise ModelError(
-                f"{self._graph.path} gave {scores.shape[1]} scores and {boxes.shape[1]} boxes for an image that has "
+                f"{self.graph.path} gave {scores.shape[1]} scores and {boxes.shape[1]} boxes for an image that has "
                 f"{anchors} anchors, as {DESCRIPTION_NAME} lays them out"
             )
         if not np.isfinite(scores).all():
             raise ModelError(
-                f"{self._graph.path} gave scores that are not finite: the model is damaged, or its training diverged"
+                f"{self.graph.path} gave scores that are not finite: the model is damaged, or its training diverged"
             )
         return RawPredictions(scores, boxes, outputs[2] if len(outputs) > 2 else None)
 

@@ -2,9 +2,10 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from facejobs.data.detection.photographs import Photograph, read_photograph
 from facejobs.data.errors import DataError
@@ -12,6 +13,8 @@ from facejobs.data.reading import reading
 
 PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 _THREADS = 2
+
+Result = TypeVar("Result")
 
 
 def find_photographs(place: Path) -> list[Path]:
@@ -43,18 +46,26 @@ def read_ahead(paths: Sequence[Path]) -> Iterator[tuple[Path, Photograph | DataE
 
     Two photographs are read while the last one is in use.
     """
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="read") as pool:
-        reads: deque[tuple[Path, Future[Photograph | DataError]]] = deque()
+    return work_ahead(_read, paths)
+
+
+def work_ahead(work: Callable[[Path], Result], paths: Sequence[Path]) -> Iterator[tuple[Path, Result]]:
+    """Yield each path with what `work` makes of it, in order; two are worked on while the last result is in use.
+
+    Raises what `work` raises.
+    """
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="ahead") as pool:
+        waiting: deque[tuple[Path, Future[Result]]] = deque()
         for path in paths:
-            reads.append((path, pool.submit(_read, path)))
-            if len(reads) > _THREADS:
-                yield _finished(*reads.popleft())
-        while reads:
-            yield _finished(*reads.popleft())
+            waiting.append((path, pool.submit(work, path)))
+            if len(waiting) > _THREADS:
+                yield _finished(*waiting.popleft())
+        while waiting:
+            yield _finished(*waiting.popleft())
 
 
-def _finished(path: Path, read: Future[Photograph | DataError]) -> tuple[Path, Photograph | DataError]:
-    return path, read.result()
+def _finished(path: Path, future: Future[Result]) -> tuple[Path, Result]:
+    return path, future.result()
 
 
 def _read(path: Path) -> Photograph | DataError:
