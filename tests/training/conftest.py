@@ -1,12 +1,17 @@
 """A least-squares engine in numpy: small enough to run the loop thousands of steps a second."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facejobs.training.engine import StepOutcome
+
+# Lets the tests of this folder import what they share.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @dataclass

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counting_engine import CountingEngine
 
 from facejobs.data.errors import DataError
 from facejobs.data.synthetic.dataset import SyntheticCounts, write_synthetic
-from facejobs.training.engine import StepOutcome
 from facejobs.training.errors import ParameterError, RunFolderError
 from facejobs.training.recognition import train_recognition
 from facejobs.training.recognition_parameters import RecognitionParameters
@@ -20,36 +20,11 @@ COUNTS = SyntheticCounts(
 )
 
 
-class BlockMeans:
-    """Embeds by averaging blocks of pixels; a step counts, and dies where it is told to."""
-
-    dies_at: int | None = None
-
-    def __init__(self, parameters: RecognitionParameters, num_classes: int) -> None:
-        if parameters.init:
-            raise ParameterError("--init: there is no such file")
-        self._count = np.zeros(1)
-
-    def step(self, batch, step: int, lr: float, progress: float) -> StepOutcome:
-        if step == self.dies_at:
-            raise KeyboardInterrupt
-        self._count += 1
-        return StepOutcome(1.0, 1.0, {"accuracy": 0.0})
-
-    def gradient_norms(self) -> dict[str, float]:
-        return {}
-
-    def state(self) -> dict[str, np.ndarray]:
-        return {"count": self._count.copy()}
-
-    def load_state(self, arrays: dict[str, np.ndarray]) -> None:
-        self._count = arrays["count"].copy()
+class BlockMeans(CountingEngine):
+    """Embeds by averaging blocks of pixels."""
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         return images.reshape(len(images), 8, 14, 8, 14, 3).mean(axis=(2, 4)).reshape(len(images), -1)
-
-    def export(self, folder: Path) -> None:
-        (folder / "model.onnx").write_bytes(b"graph")
 
 
 class DiesAtStep3(BlockMeans):

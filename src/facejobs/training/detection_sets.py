@@ -1,6 +1,8 @@
 """Which splits a detection run trains on and is measured on, and measuring on them."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -19,6 +21,8 @@ from facejobs.evaluation.wider_face import find_subsets
 from facejobs.training.detection_parameters import LAYOUT, DetectionParameters
 from facejobs.training.evaluation_sets import as_it_began
 from facejobs.training.progress import Progress
+
+log = logging.getLogger(__name__)
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -50,17 +54,17 @@ def split_folders(data: Path) -> SplitFolders:
 
 
 def require_photographs(split: DetectionSplit) -> None:
-    """Raise DataError where a labelled photograph of `split` is missing, or no face is labelled at all."""
+    """Raise DataError where a labelled photograph of `split` is missing, or no face is labelled."""
     labels = split.folder / LABELS
     missing = [image for image in split.images if not split.path_of(image).is_file()]
     if missing:
-        more = f", and {len(missing) - 1} more labelled photographs are" if len(missing) > 1 else ""
+        more = f", the first of {len(missing)} that are" if len(missing) > 1 else ""
         raise DataError(
             f"{labels}:{missing[0].line}: {split.path_of(missing[0])} is missing{more}; copy the photographs again, or "
             f"remove their labels. `facejobs data check {split.folder}` lists them all"
         )
     if not any(len(image) for image in split.images):
-        raise DataError(f"{labels}: no face is labelled; a detector learns from labelled faces")
+        raise DataError(f"{labels}: no face is labelled; give a split with labelled faces")
 
 
 class _Predictor(Protocol):
@@ -82,6 +86,13 @@ class MeasuredSplit:
         self._result: DetectionResult | None = None
         self.name = folder.resolve().name
         self.protocol = f"detection:{self._fingerprint[:12]}:{self._scale.name}"
+
+    def require_readable(self, threads: int) -> None:
+        """Raise DataError for a photograph that cannot be decoded: better now than when the training is over."""
+        log.info("reading the %d photographs of %s once", len(self._split), self.name)
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(lambda image: read_photograph(self._split.path_of(image)).size, self._split.images):
+                pass
 
     @property
     def metrics(self) -> list[Metric] | None:
@@ -140,5 +151,7 @@ def choose_splits(
         ]
 
     of_watched, of_final = opened(named or [splits.val]), opened(final)
-    as_it_began([*of_watched, *of_final], began_with, splits.train)
+    for split in as_it_began([*of_watched, *of_final], began_with, splits.train):
+        if began_with is None:
+            split.require_readable(parameters.threads)
     return of_watched, of_final

@@ -131,11 +131,12 @@ class RunFolder:
         return stored
 
     def _compare(self, stored: dict[str, Any]) -> None:
-        differences = self._parameters.differences(stored["parameters"])
         if stored["task"] != self._identity["task"]:
-            differences.insert(0, f"task {stored['task']} there, {self._identity['task']} here")
-        if stored["data"].get("fingerprint") != self._identity["data"].get("fingerprint"):
-            differences.insert(0, f"trained on other data: {stored['data'].get('path')}")
+            differences = [f"task {stored['task']} there, {self._identity['task']} here"]
+        else:
+            differences = self._parameters.differences(stored["parameters"])
+            if stored["data"].get("fingerprint") != self._identity["data"].get("fingerprint"):
+                differences.insert(0, f"trained on other data: {stored['data'].get('path')}")
         if differences:
             raise RunFolderError(
                 f"{self.path} holds another run:\n  "
