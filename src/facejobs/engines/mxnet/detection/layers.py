@@ -4,7 +4,7 @@ from typing import Any
 
 from mxnet.gluon import nn
 
-from facejobs.engines.mxnet.batch_norm import batch_norm
+from facejobs.engines.mxnet.batch_norm import RectifiedBatchNorm, batch_norm
 
 LEAK = 0.1
 """Slope below zero of RetinaFace's leaky rectifiers (Maas et al., 2013)."""
@@ -28,18 +28,17 @@ class ConvolutionUnit(nn.HybridBlock):
         linear: bool = False,
     ) -> None:
         super().__init__()
-        self._slope, self._linear = slope, linear
+        rectified = devices == 1 and not (slope or linear)
+        self._linear = linear or rectified
+        self._slope = slope
         with self.name_scope():
             self.convolution = nn.Conv2D(
                 outputs, kernel, stride, kernel // 2, groups=groups, use_bias=False, in_channels=inputs
             )
-            self.norm = batch_norm(outputs, devices)
+            self.norm = RectifiedBatchNorm(in_channels=outputs) if rectified else batch_norm(outputs, devices)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:  # noqa: N803
         x = self.norm(self.convolution(x))
-        return x if self._linear else rectify(F, x, self._slope)
-
-
-def rectify(F: Any, x: Any, slope: float) -> Any:  # noqa: N803
-    """max(x, 0) + slope * min(x, 0), element by element."""
-    return F.LeakyReLU(x, act_type="leaky", slope=slope) if slope else F.Activation(x, act_type="relu")
+        if self._linear:
+            return x
+        return F.LeakyReLU(x, act_type="leaky", slope=self._slope) if self._slope else F.Activation(x, act_type="relu")

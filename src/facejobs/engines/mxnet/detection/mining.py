@@ -13,7 +13,7 @@ def mine(logits: NDArray[np.float32], labels: NDArray[np.float32], ratio: float)
     image count, and of its background the `ratio` times as many anchors with the highest logits; an image without
     faces has as many as one with one.
     """
-    chosen = (labels == 1).astype(np.float32)
+    chosen: NDArray[np.float32] = (labels == 1).astype(np.float32)
     background = np.where(labels == 0, logits, -np.inf)
     for image, row in enumerate(background):
         wanted = math.ceil(ratio * max(1.0, chosen[image].sum()))

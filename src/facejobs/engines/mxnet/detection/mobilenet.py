@@ -1,10 +1,10 @@
-"""MobileNet v1 of width 1/4 (Howard et al., 2017, arXiv:1704.04861) as RetinaFace uses it: with leaky rectifiers."""
+"""MobileNet v1 of width 1/4 (Howard et al., 2017, arXiv:1704.04861) as RetinaFace uses it."""
 
 from typing import Any
 
 from mxnet.gluon import nn
 
-from facejobs.engines.mxnet.detection.layers import LEAK, ConvolutionUnit
+from facejobs.engines.mxnet.detection.layers import ConvolutionUnit
 
 # Output channels and stride of the depthwise separable convolutions; each stage ends where its feature map is tapped.
 _STAGES = (
@@ -23,14 +23,14 @@ class QuarterMobileNet(nn.HybridBlock):
         super().__init__()
         inputs = 8
         with self.name_scope():
-            self.stem = ConvolutionUnit(3, inputs, 3, devices, stride=2, slope=LEAK)
+            self.stem = ConvolutionUnit(3, inputs, 3, devices, stride=2)
             self.stages = nn.HybridSequential()
             for units in _STAGES:
                 stage = nn.HybridSequential()
                 for outputs, stride in units:
                     stage.add(
-                        ConvolutionUnit(inputs, inputs, 3, devices, stride, groups=inputs, slope=LEAK),
-                        ConvolutionUnit(inputs, outputs, 1, devices, slope=LEAK),
+                        ConvolutionUnit(inputs, inputs, 3, devices, stride, groups=inputs),
+                        ConvolutionUnit(inputs, outputs, 1, devices),
                     )
                     inputs = outputs
                 self.stages.add(stage)
