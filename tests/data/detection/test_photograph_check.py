@@ -90,7 +90,9 @@ def test_every_malformed_line_is_found(write_split: WriteSplit, photograph: Phot
 
 @pytest.mark.parametrize("labels", ["", "\0\0", "# a.jpg\n"])
 def test_labels_that_give_nothing_to_train_on(write_split: WriteSplit, photograph: Photograph, labels: str) -> None:
-    assert found(check(write_split(labels, {"a.jpg": photograph(1)}))) == [("error", "label", "label.txt")]
+    report = check(write_split(labels, {"a.jpg": photograph(1)}))
+    assert [(finding.severity, finding.kind) for finding in report.findings.shown] == [("error", "label")]
+    assert str(report.path / "label.txt") in report.findings.shown[0].place + message(report)
 
 
 @pytest.mark.parametrize(
@@ -174,10 +176,11 @@ def test_half_a_split(write_split: WriteSplit, photograph: Photograph, tmp_path:
     (tmp_path / "data" / "test" / "label.txt").write_text("# a.jpg\n1 1 9 9\n")
     report = check(tmp_path / "data")
     assert found(report) == [
-        ("error", "split", "val"),
-        ("error", "split", "test"),
+        ("error", "split", ""),
+        ("error", "split", ""),
         ("error", "missing-image", "test/label.txt:1"),
     ]
+    assert "val: no label.txt in it" in report.findings.shown[0].message
     assert [split.dialect for split in report.splits] == ["boxes", None, "boxes"]
 
 

@@ -39,14 +39,14 @@ class RecordFinding(Finding):
 
 @dataclass(frozen=True, slots=True)
 class FileFinding(Finding):
-    """What is wrong with a file; `line` (from 1) is None where it is not about one line."""
+    """What is wrong with a file; `file` is None where the message names it, `line` (from 1) where there is none."""
 
-    file: str
+    file: str | None
     line: int | None = None
 
     @property
     def place(self) -> str:
-        return self.file if self.line is None else f"{self.file}:{self.line}"
+        return ":".join(str(part) for part in (self.file, self.line) if part is not None)
 
 
 @dataclass

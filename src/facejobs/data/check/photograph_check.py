@@ -99,13 +99,13 @@ def _open(folder: Path, log: FindingLog) -> _Split:
     try:
         require_split(folder)
     except DataError as error:
-        _note(log, "error", "split", str(error), folder)
+        _note(log, "error", "split", str(error))
     labels = folder / LABELS
     if labels.is_file():
         try:
             split.labels, problems = scan_labels(labels)
         except DataError as error:
-            _note(log, "error", "label", str(error), labels)
+            _note(log, "error", "label", str(error))
         else:
             for problem in problems:
                 _note(log, "error", "label", problem.message, labels, problem.line)
@@ -169,5 +169,7 @@ def _counts(split: _Split) -> SplitCounts:
     )
 
 
-def _note(log: FindingLog, severity: Severity, kind: str, message: str, file: Path, line: int | None = None) -> None:
-    log.add(FileFinding(severity, kind, message, str(file), line))
+def _note(
+    log: FindingLog, severity: Severity, kind: str, message: str, file: Path | None = None, line: int | None = None
+) -> None:
+    log.add(FileFinding(severity, kind, message, None if file is None else str(file), line))

@@ -46,8 +46,12 @@ def convert_labels(source: Path, target: Path, dialect: Dialect, images: Path | 
     beside = source if source.is_dir() else source.parent
     sizes = _sizes(labels, images or beside / IMAGES) if dialect == "scrfd" else None
     content = label_bytes(dialect, labels.images, sizes)
-    with whole_file(target) as descriptor:
-        write_all(descriptor, content, 0)
+    try:
+        with whole_file(target) as descriptor:
+            write_all(descriptor, content, 0)
+    except OSError as error:
+        error.filename = str(target)
+        raise
     faces = sum(map(len, labels.images))
     return ConversionReport(labels.dialect, len(labels.images), faces, losses(dialect, labels.images), passed_over)
 

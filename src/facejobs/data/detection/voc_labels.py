@@ -33,7 +33,7 @@ def read_voc(folder: Path) -> tuple[LabelFile, Counter[str]]:
     with reading(annotations):
         files = sorted(annotations.rglob("*.xml"))
     if not files:
-        raise DataError(f"{annotations}: holds no XML file")
+        raise DataError(f"{annotations}: holds no XML file of Pascal VOC, nor label.txt")
     roots = [_parse(path) for path in files]
     names = Counter(name for root in roots for name in map(_name, root.iter("object")))
     face = face_class(list(names), annotations)
