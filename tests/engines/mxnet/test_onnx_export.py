@@ -11,7 +11,8 @@ from onnx import numpy_helper
 from facejobs.engines.mxnet.backbones.registry import backbone_names
 from facejobs.engines.mxnet.embedding import EmbeddingNet, build_embedding_net
 from facejobs.engines.mxnet.errors import ExportError
-from facejobs.engines.mxnet.onnx_export import INPUT_NAME, OUTPUT_NAME, check_parity, export_onnx
+from facejobs.engines.mxnet.onnx_export import OUTPUT_NAME, check_parity, export_onnx
+from facejobs.engines.mxnet.onnx_graph import INPUT_NAME
 from facejobs.errors import ExitCode
 
 SIZE = 32

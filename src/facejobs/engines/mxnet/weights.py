@@ -22,6 +22,13 @@ def named_parameters(blocks: dict[str, Block]) -> dict[str, Parameter]:
     }
 
 
+def copy_weights(source: Block, target: Block) -> None:
+    """Give `target`, initialised, the arrays of `source`, a block of the same structure on whatever devices."""
+    arrays = source._collect_params_with_prefix()
+    for name, parameter in target._collect_params_with_prefix().items():
+        parameter.set_data(arrays[name].list_data()[0])
+
+
 def read_weights(path: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
     """Arrays of a .npz (a published weights.npz) or an MXNet .params file that fit `wanted` by name and shape.
 

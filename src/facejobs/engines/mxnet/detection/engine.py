@@ -13,9 +13,10 @@ from facejobs.data.detection.detection_batches import DetectionBatch
 from facejobs.data.detection.prediction import RawPredictions
 from facejobs.data.normalization import PIXEL_MEAN, PIXEL_SCALE
 from facejobs.engines.mxnet.batch_norm import fuse_rectifiers
+from facejobs.engines.mxnet.detection.detectors import build_detector_net
 from facejobs.engines.mxnet.detection.loss import DetectionLoss
 from facejobs.engines.mxnet.detection.mining import mine
-from facejobs.engines.mxnet.detection.retinaface import build_detector_net
+from facejobs.engines.mxnet.detection.onnx_export import check_detector_parity, export_detector
 from facejobs.engines.mxnet.training_engine import TrainingEngine
 from facejobs.training.detection_parameters import DetectionParameters
 from facejobs.training.distributed.group import WorkerGroup
@@ -118,6 +119,8 @@ class DetectionEngine(TrainingEngine):
 
     def export(self, folder: Path) -> None:
         """Write model.onnx, proven equal to this net, and weights.npz into `folder`; raises ExportError."""
+        export_detector(self.net, folder / "model.onnx")
+        check_detector_parity(self.net, folder / "model.onnx")
         self._write_weights(folder)
 
 

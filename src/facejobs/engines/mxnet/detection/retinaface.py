@@ -87,6 +87,7 @@ class RetinaFace(nn.HybridBlock):
     (N, A, 10), all relative to the A anchors of an AnchorLayout with three strides and two sizes each.
     """
 
+    detector_name = "retinaface"
     has_landmarks = True
 
     def __init__(self, backbone: str, devices: int) -> None:
@@ -104,6 +105,8 @@ class RetinaFace(nn.HybridBlock):
                 self.classes.add(OutputLayer(channels, 1, bias=math.log(_FACE_PRIOR / (1 - _FACE_PRIOR))))
                 self.boxes.add(OutputLayer(channels, 4))
                 self.landmarks.add(OutputLayer(channels, 10))
+        for part in (self.backbone, self.pyramid, self.context):
+            use_he_normal(part)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:  # noqa: N803
         levels = self.pyramid(*self.backbone(x))
@@ -113,14 +116,3 @@ class RetinaFace(nn.HybridBlock):
             for layers in (self.classes, self.boxes, self.landmarks)
         )
         return F.reshape(logits, (0, -1)), boxes, landmarks
-
-
-def build_detector_net(detector: str, backbone: str, devices: int = 1) -> nn.HybridBlock:
-    """The net that training trains and the model publishes, not initialised; batch norms are joint over `devices`.
-
-    Names, structural or not, depend on nothing but the arguments. Raises ParameterError, EngineError.
-    """
-    net = RetinaFace(backbone, devices)
-    for part in (net.backbone, net.pyramid, net.context):
-        use_he_normal(part)
-    return net
