@@ -45,8 +45,8 @@ def print_facts(facts: Sequence[tuple[str, str]], console: Console) -> None:
 def print_spread(title: str, spread: Spread, console: Console) -> None:
     """Print range, middle and histogram."""
     console.print(
-        f"\n[bold]{title}[/]: from {spread.minimum:g} to {spread.maximum:g}, "
-        f"median {spread.median:g}, mean {spread.mean:.1f}",
+        f"\n[bold]{title}[/]: from {round(spread.minimum, 1):g} to {round(spread.maximum, 1):g}, "
+        f"median {round(spread.median, 1):g}, mean {spread.mean:.1f}",
         highlight=False,
     )
     most = max(bin_.count for bin_ in spread.histogram)
