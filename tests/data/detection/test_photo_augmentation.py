@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from facejobs.data.detection.faces import LabelledImage
-from facejobs.data.detection.photo_augmentation import PADDING, Crop, PhotoAugmentation, crop_photograph
+from facejobs.data.detection.photo_augmentation import Crop, PhotoAugmentation, crop_photograph
+from facejobs.data.normalization import PADDING
 
 SIZE = 96
 FEATURES = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)

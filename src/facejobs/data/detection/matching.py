@@ -146,6 +146,8 @@ class _Grid:
         """
         extent = np.minimum(boxes[:, 2:] - boxes[:, :2], self.size)
         candidates = np.flatnonzero(extent[:, 0] * extent[:, 1] >= needed)
+        if not len(candidates):
+            return candidates, candidates, np.empty(0, np.float32)
         across = _shared(boxes[candidates, 0], boxes[candidates, 2], self.centres_x, self.size)
         down = _shared(boxes[candidates, 1], boxes[candidates, 3], self.centres_y, self.size)
         shared = (down[:, :, None] * across[:, None, :]).reshape(len(candidates), across.shape[1] * down.shape[1])

@@ -11,10 +11,9 @@ from facejobs.data.augmentation import ColourJitter
 from facejobs.data.detection.faces import LabelledImage
 from facejobs.data.detection.mirror import mirror_boxes, mirror_landmarks
 from facejobs.data.epoch_order import AUGMENTATION_STREAM, random_stream
+from facejobs.data.normalization import PADDING
 
 _ATTEMPTS = 100
-PADDING = 127
-"""Grey that is next to 0 once normalised: what convolutions see beyond the border."""
 
 
 class Crop(NamedTuple):

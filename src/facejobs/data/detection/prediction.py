@@ -11,9 +11,7 @@ from facejobs.data.detection.anchors import AnchorLayout
 from facejobs.data.detection.box_coding import decode_boxes, decode_landmarks
 from facejobs.data.detection.faces import Detections
 from facejobs.data.detection.suppression import suppress
-
-# Fed as (p - 127.5) / 128, this is next to the zero that convolutions see beyond the border.
-_PADDING = 127
+from facejobs.data.normalization import PADDING
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,5 +73,5 @@ def detect_once(
     down, right = (-side % layout.multiple for side in image.shape[:2])
     if down or right:
         border = cv2.BORDER_CONSTANT | cv2.BORDER_ISOLATED
-        image = cv2.copyMakeBorder(image, 0, down, 0, right, border, value=(_PADDING,) * 3)
+        image = cv2.copyMakeBorder(image, 0, down, 0, right, border, value=(PADDING,) * 3)
     return decode_predictions(forward(image[None]), 0, layout, (image.shape[0], image.shape[1]), settings)
