@@ -14,25 +14,7 @@ USAGE
     exit 2
 fi
 
-repository=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
-# shellcheck source=jobs/boot_paths.sh
-. "$repository/jobs/boot_paths.sh"
-run_with_remote_paths 'data:in model:out' "$repository/jobs/${0##*/}" "$@"
-
-facejobs=$repository/.venv/bin/facejobs
-if [ ! -x "$facejobs" ]; then
-    facejobs=$(command -v facejobs) || {
-        echo "error: facejobs is not installed: run 'make setup' in $repository first" >&2
-        exit 1
-    }
-fi
-
-own_recipe=false
-for argument; do
-    case $argument in --recipe | --recipe=*) own_recipe=true ;; esac
-done
-if [ "$own_recipe" = false ]; then
-    set -- "$@" --recipe "$repository/jobs/face-recognition.yaml"
-fi
-# exec: signals (SIGTERM saves a checkpoint) reach the training process itself.
-exec "$facejobs" train recognition "$@"
+jobs=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# shellcheck source=jobs/boot_training.sh
+. "$jobs/boot_training.sh"
+train_task recognition "$jobs/face-recognition.yaml" "$jobs/${0##*/}" "$@"

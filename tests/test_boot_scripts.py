@@ -13,13 +13,18 @@ from moto import server as moto_server
 
 SCRIPTS = sorted((Path(__file__).resolve().parent.parent / "jobs").glob("*.sh"))
 TRAIN = next(path for path in SCRIPTS if path.name == "run_face_recognition_train.sh")
+TASKS = ["recognition", "detection"]
+
+
+def training_script(task: str) -> Path:
+    return TRAIN.with_name(f"run_face_{task}_train.sh")
 
 
 def facejobs_that(folder: Path, body: str) -> Path:
-    """A repository in `folder` with the training script and a `facejobs` that runs `body`."""
+    """A repository in `folder` with the scripts and a `facejobs` that runs `body`: its training script."""
     (folder / "jobs").mkdir(parents=True)
-    shutil.copy(TRAIN, folder / "jobs")
-    shutil.copy(TRAIN.with_name("boot_paths.sh"), folder / "jobs")
+    for script in SCRIPTS:
+        shutil.copy(script, folder / "jobs")
     command = folder / ".venv" / "bin" / "facejobs"
     command.parent.mkdir(parents=True)
     command.write_text(f"#!/bin/sh\n{body}\n")
@@ -32,11 +37,12 @@ def test_scripts_parse(script: Path) -> None:
     assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("arguments", [[], ["only_data"]], ids=repr)
-def test_too_few_arguments_show_the_usage(arguments: list[str]) -> None:
-    result = subprocess.run(["sh", TRAIN, *arguments], capture_output=True, text=True, check=False)
+def test_too_few_arguments_show_the_usage(task: str, arguments: list[str]) -> None:
+    result = subprocess.run(["sh", training_script(task), *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "data_path model_output_path" in result.stderr
+    assert f"run_face_{task}_train.sh data_path model_output_path" in result.stderr
 
 
 def test_arguments_arrive_whole_from_any_directory(tmp_path: Path) -> None:
@@ -77,20 +83,24 @@ def test_a_facejobs_on_the_path_is_found_and_its_absence_explained(tmp_path: Pat
     assert "make setup" in absent.stderr
 
 
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
     ("given", "used"),
     [
-        ([], ["--recipe", "{jobs}/face-recognition.yaml"]),
-        (["--seed", "2"], ["--seed", "2", "--recipe", "{jobs}/face-recognition.yaml"]),
+        ([], ["--recipe", "{jobs}/face-{task}.yaml"]),
+        (["--seed", "2"], ["--seed", "2", "--recipe", "{jobs}/face-{task}.yaml"]),
         (["--recipe", "my own.yaml"], ["--recipe", "my own.yaml"]),
         (["--seed=2", "--recipe=mine.yaml"], ["--seed=2", "--recipe=mine.yaml"]),
     ],
 )
-def test_the_recipe_is_used_unless_another_is_named(tmp_path: Path, given: list[str], used: list[str]) -> None:
-    script = facejobs_that(tmp_path / "repository", 'printf "<%s>" "$@"')
-    result = subprocess.run(["sh", script, "data", "out", *given], capture_output=True, text=True, check=False)
-    expected = "".join(f"<{argument}>".format(jobs=script.parent) for argument in used)
-    assert result.stdout == f"<train><recognition><data><out>{expected}"
+def test_the_recipe_is_used_unless_another_is_named(
+    tmp_path: Path, task: str, given: list[str], used: list[str]
+) -> None:
+    jobs = facejobs_that(tmp_path / "repository", 'printf "<%s>" "$@"').parent
+    command = ["sh", jobs / training_script(task).name, "data", "out", *given]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    expected = "".join(f"<{argument}>".format(jobs=jobs, task=task) for argument in used)
+    assert result.stdout == f"<train><{task}><data><out>{expected}"
 
 
 def with_run_train(folder: Path) -> Path:
@@ -109,8 +119,9 @@ def run_remote(script: Path, *arguments: str, **more: str) -> list[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_remote_paths_become_the_inputs_and_the_output_of_run_train(tmp_path: Path) -> None:
-    script = with_run_train(tmp_path / "a repository")
+@pytest.mark.parametrize("task", TASKS)
+def test_remote_paths_become_the_inputs_and_the_output_of_run_train(tmp_path: Path, task: str) -> None:
+    script = with_run_train(tmp_path / "a repository").with_name(training_script(task).name)
     url = 'obs://bucket/it\'s \\a "folder"'
     inputs, output, work, version, command = run_remote(
         script, url, "s3://bucket/out", "--lr", "0.1 ,*", FACEJOBS_VERSION_URL="of the job around"
@@ -178,11 +189,3 @@ def test_remote_paths_from_end_to_end(tmp_path: Path) -> None:
         assert f"is kept in {next(tmp_path.glob('facejobs-*'))};" in result.stdout
     finally:
         server.stop()
-
-
-def test_the_recipe_holds_valid_parameters() -> None:
-    from facejobs.training.parameters import read_recipe
-    from facejobs.training.recognition_parameters import RecognitionParameters
-
-    values = read_recipe(TRAIN.parent / "face-recognition.yaml")
-    assert RecognitionParameters.from_texts(values).loss == "cosface"

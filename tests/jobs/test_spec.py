@@ -189,16 +189,18 @@ def test_with_parameters() -> None:
         spec.changed(parameters={**spec.parameters, "lr": float("inf")})
 
 
-@pytest.mark.parametrize("name", ["face-recognition.yaml", "quickstart.yaml"])
+@pytest.mark.parametrize("name", ["face-recognition.yaml", "quickstart.yaml", "face-detection.yaml"])
 def test_shipped_specs_are_valid_and_recipes(name: str) -> None:
+    from facejobs.training.detection_parameters import DetectionParameters
     from facejobs.training.parameters import read_recipe
     from facejobs.training.recognition_parameters import RecognitionParameters
 
     path = REPOSITORY / "jobs" / name
+    parameters = DetectionParameters if name == "face-detection.yaml" else RecognitionParameters
     spec = load_spec(path)
     assert spec.name == path.stem
-    RecognitionParameters.from_texts(read_recipe(path))
-    RecognitionParameters.from_texts({name: str(value) for name, value in spec.parameters.items()})
+    parameters.from_texts(read_recipe(path))
+    parameters.from_texts({name: str(value) for name, value in spec.parameters.items()})
 
 
 @given(st.text(max_size=200))

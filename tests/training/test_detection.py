@@ -192,7 +192,10 @@ def without_images(data: Path) -> None:
     [
         (empty_labels, "train/label.txt"),
         (labels_without_faces, "no face is labelled"),
-        (missing_photographs, r"label.txt:7: .*event/3.jpg is missing, the first of 2 that are; .* `facejobs data check .*train` "),
+        (
+            missing_photographs,
+            r"label.txt:7: .*event/3.jpg is missing, the first of 2 that are; .*data check .*train`",
+        ),
         (missing_photograph_of_val, r"val/label.txt:3: .*event/1.jpg is missing;"),
         (corrupt_photograph_of_val, r"val/images/event/1.jpg"),
         (nan_label, r"label.txt:25"),

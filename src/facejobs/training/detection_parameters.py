@@ -11,6 +11,7 @@ from facejobs.training.parameters import Parameters, option_name
 
 LAYOUT = AnchorLayout()
 """The anchors of the detectors that are trained."""
+_LARGEST_SIZE = 4096
 
 
 class DetectionParameters(Parameters):
@@ -64,8 +65,8 @@ class DetectionParameters(Parameters):
     @classmethod
     def _whole_cells(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
         multiple = LAYOUT.multiple
-        if not sizes or any(size < multiple or size % multiple for size in sizes):
-            raise ValueError(f"give multiples of {multiple}, such as {16 * multiple},{20 * multiple}")
+        if not sizes or any(not multiple <= size <= _LARGEST_SIZE or size % multiple for size in sizes):
+            raise ValueError(f"give multiples of {multiple}, up to {_LARGEST_SIZE}, such as 512,640")
         return sizes
 
     @field_validator("crop_scales")

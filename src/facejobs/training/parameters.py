@@ -76,7 +76,7 @@ class Parameters(BaseModel):
                 raise ParameterError(cls._unknown(name))
             if field in named:
                 raise ParameterError(f"{option_name(field)} is given twice")
-            named[field] = _split(value) if cls._is_list(field) else value
+            named[field] = _as_list(value) if cls._is_list(field) else value
         try:
             return cls(**named)
         except ValidationError as error:
@@ -127,8 +127,10 @@ def _decisive(values: Mapping[str, Any]) -> dict[str, Any]:
     return decisive
 
 
-def _split(value: Any) -> Any:
-    return [part for part in value.split(",") if part] if isinstance(value, str) else value
+def _as_list(value: Any) -> Any:
+    if isinstance(value, str):
+        return [part for part in value.split(",") if part]
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _explain(item: Any) -> str:
