@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -27,15 +26,6 @@ _LOSSES = {
     "blur": "blur",
     "ignored": "the mark of faces to be ignored, which become ordinary ones",
 }
-
-
-class LabelDialect(StrEnum):
-    """What `data convert` writes; docs/reference/file-formats.md describes each."""
-
-    retinaface = "retinaface"
-    boxes = "boxes"
-    scrfd = "scrfd"
-    wider = "wider"
 
 
 _DIRECTORY = typer.Argument(..., metavar="DIR", help="Directory with NAME.rec, NAME.idx, property, perhaps NAME.lst.")
@@ -146,7 +136,7 @@ def convert(
         ..., metavar="SRC", help="Label file of any dialect, folder of Pascal VOC's XML files, or JSON file of COCO."
     ),
     output: Path = typer.Argument(..., metavar="DST", help="Label file to write; it must not exist yet."),
-    dialect: LabelDialect = typer.Option(..., "--to", help="Dialect to write."),
+    dialect: Literal["retinaface", "boxes", "scrfd", "wider"] = typer.Option(..., "--to", help="Dialect to write."),
     images: Path | None = typer.Option(
         None, help="Folder of the photographs, for scrfd, which states their sizes.  [default: images beside SRC]"
     ),
@@ -154,11 +144,11 @@ def convert(
     """Convert the labels of photographs between dialects, and from Pascal VOC and COCO."""
     from facejobs.data.detection.label_conversion import convert_labels
 
-    report = convert_labels(source, output, dialect.value, images)
+    report = convert_labels(source, output, dialect, images)
     faces = count_of(report.faces, "face")
-    typer.echo(f"{output}: {count_of(report.images, 'image')}, {faces} ({report.source} to {dialect.value})")
+    typer.echo(f"{output}: {count_of(report.images, 'image')}, {faces} ({report.source} to {dialect})")
     for what, count in report.lost.items():
-        typer.echo(f"{dialect.value} cannot hold {_LOSSES[what]}: lost of {count_of(count, 'face')}", err=True)
+        typer.echo(f"{dialect} cannot hold {_LOSSES[what]}: lost of {count_of(count, 'face')}", err=True)
     for name, count in report.passed_over.items():
         typer.echo(f"passed over {count_of(count, 'object')} of class {name!r}", err=True)
 

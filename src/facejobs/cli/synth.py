@@ -4,8 +4,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 import typer
 
@@ -13,16 +13,12 @@ _FOR_DETECTION = {"output", "task", "photographs", "val_photographs", "test_phot
 _FOR_DETECTION_ONLY = {"val_photographs", "test_photographs"}
 
 
-class SynthTask(StrEnum):
-    """What the drawn data are for."""
-
-    detection = "detection"
-
-
 def synth(
     context: typer.Context,
     output: Path = typer.Argument(..., metavar="OUT", help="Folder to make; it must not exist yet."),
-    task: SynthTask | None = typer.Option(None, help="Draw only photographs, split for training a detector."),
+    task: Literal["detection"] | None = typer.Option(
+        None, help="Draw only photographs, split for training a detector."
+    ),
     identities: int = typer.Option(60, help="People in the training records."),
     images: int = typer.Option(30, help="Training images of each."),
     verification_identities: int = typer.Option(60, help="Other people, for the verification pairs; 20 or more."),
@@ -66,7 +62,7 @@ def _synth_detection(output: Path, photographs: tuple[int, int, int], seed: int)
     )
 
 
-def _refuse_useless(context: typer.Context, task: SynthTask | None) -> None:
+def _refuse_useless(context: typer.Context, task: str | None) -> None:
     for name in context.params:
         source = context.get_parameter_source(name)
         given = source is not None and source.name != "DEFAULT"

@@ -85,6 +85,14 @@ def test_voc(voc_folder: Path) -> None:
         assert np.isnan(first.landmarks).all() and np.isnan(first.blur).all()
 
 
+@pytest.mark.parametrize("side", ["0", "", "12.5", "9" * 5000])
+def test_voc_sizes_that_are_none(voc_folder: Path, side: str) -> None:
+    (voc_folder / "Annotations" / "b.xml").write_text(
+        voc("b.jpg", size=f"<size><width>{side}</width><height>9</height></size>")
+    )
+    assert read_voc(voc_folder)[0].sizes == {}
+
+
 def test_voc_classes(voc_folder: Path) -> None:
     path = voc_folder / "Annotations" / "c.xml"
     path.write_text(voc("c.jpg", voc_object("1 1 9 9", "dog"), voc_object("2 2 9 9", "face")))

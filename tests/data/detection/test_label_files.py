@@ -68,6 +68,12 @@ def test_scrfd(tmp_path: Path) -> None:
     assert image.blur[3] == 0.25
 
 
+@pytest.mark.parametrize("header", ["# a.jpg 0 20", "# a.jpg 20", f"# a.jpg {'9' * 5000} 20", f"# a{' ' * 60000}20 x"])
+def test_headers_that_state_no_size(tmp_path: Path, header: str) -> None:
+    labels = read(tmp_path, f"{header}\n1 2 3 4\n")
+    assert (labels.dialect, labels.images[0].path) == ("boxes", header[2:])
+
+
 def test_wider(tmp_path: Path) -> None:
     text = (
         "0--Parade/a b.jpg\n2\n10 10 10 12 2 0 1 0 2 0\n30 30 4 5 1 0 0 1 0 0\n"

@@ -26,8 +26,8 @@ _Id = int | str
 class _Image(BaseModel):
     id: _Id
     file_name: str
-    height: int | None = Field(None, gt=0)
-    width: int | None = Field(None, gt=0)
+    height: int | None = Field(None, gt=0, lt=1_000_000)
+    width: int | None = Field(None, gt=0, lt=1_000_000)
 
 
 class _Annotation(BaseModel):

@@ -14,6 +14,7 @@ UNKNOWN: Point = (math.nan, math.nan)
 NO_LANDMARKS = (UNKNOWN,) * LANDMARKS
 
 _FARTHEST = 1e6
+_LONGEST_SIDE = len("100000")
 
 
 @dataclass(slots=True)
@@ -63,6 +64,11 @@ def require_pixels(values: list[float]) -> None:
     if not (math.isfinite(sum(values)) and max(map(abs, values), default=0.0) <= _FARTHEST):
         wrong = next(value for value in values if not abs(value) <= _FARTHEST)
         raise ValueError(f"{wrong:g} is no number of pixels")
+
+
+def parse_side(text: str) -> int | None:
+    """Return the side of a photograph, a whole number above 0; None for any other text."""
+    return int(text) or None if text.isdecimal() and len(text) <= _LONGEST_SIDE else None
 
 
 def require_inside(path: str) -> None:

@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from facejobs.data.detection.faces import LabelledImage
-from facejobs.data.detection.label_building import UNKNOWN, LabelBuilder, Point, require_inside, require_pixels
+from facejobs.data.detection.label_building import (
+    UNKNOWN,
+    LabelBuilder,
+    Point,
+    parse_side,
+    require_inside,
+    require_pixels,
+)
 from facejobs.data.errors import DataError
 from facejobs.data.reading import reading
 
@@ -26,7 +33,6 @@ DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 Source = Dialect | Literal["voc", "coco"]
 
 _MAX_LINE = 1 << 16
-WITH_SIZE = re.compile(r"#\s*(?P<path>\S.*?)\s+(?P<width>[1-9]\d{0,5})\s+(?P<height>[1-9]\d{0,5})")
 _COUNT = re.compile(r"\d{1,7}")
 WIDER_BLUR = 2
 PLACEHOLDER = " ".join(["0"] * 10)
@@ -104,10 +110,17 @@ def _dialect(lines: list[Line]) -> Dialect:
     if not lines[0][1].startswith("#"):
         # A face before the first header is a mistake in one line, not another dialect.
         return "wider" if not headers or _COUNT.fullmatch(lines[min(1, len(lines) - 1)][1]) else "boxes"
-    if all(WITH_SIZE.fullmatch(text) for text in headers):
+    if all(split_size(text[1:]) for text in headers):
         return "scrfd"
     faces = (text for _, text in lines if not text.startswith("#"))
     return "retinaface" if any(len(text.split()) > 4 for text in faces) else "boxes"
+
+
+def split_size(name: str) -> tuple[str, tuple[int, int]] | None:
+    """Split `path width height` into the path and (height, width); None where it does not end so."""
+    path, *sides = name.rsplit(maxsplit=2) or [""]
+    width, height = map(parse_side, sides) if len(sides) == 2 else (None, None)
+    return (path.strip(), (height, width)) if height and width else None
 
 
 class _Reader:
@@ -159,11 +172,11 @@ class _Reader:
                 place += 1
 
     def _start(self, line: int, text: str) -> LabelBuilder:
-        match = WITH_SIZE.fullmatch(text) if self._with_size else None
-        path = match["path"] if match else text[1:].strip()
+        sized = split_size(text[1:]) if self._with_size else None
+        path, size = sized or (text[1:].strip(), None)
         image = self._image(line, path)
-        if match:
-            self.sizes[path] = int(match["height"]), int(match["width"])
+        if size:
+            self.sizes[path] = size
         return image
 
     def _image(self, line: int, path: str) -> LabelBuilder:

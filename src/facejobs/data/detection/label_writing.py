@@ -6,7 +6,7 @@ import numpy as np
 
 from facejobs.data.detection.faces import LabelledImage
 from facejobs.data.detection.label_building import require_inside
-from facejobs.data.detection.label_files import PLACEHOLDER, WIDER_BLUR, WITH_SIZE, Dialect
+from facejobs.data.detection.label_files import PLACEHOLDER, WIDER_BLUR, Dialect, split_size
 from facejobs.data.errors import DataError
 
 _UNKNOWN = "-1.0"
@@ -40,7 +40,7 @@ def require_writable(path: str, dialect: Dialect) -> None:
         raise DataError(str(error)) from None
     if path != path.strip() or "\n" in path or "\0" in path:
         raise DataError(f"{path!r}: a label file cannot hold a path with line breaks or blanks at its ends")
-    misleading = path.startswith("#") if dialect == "wider" else dialect != "scrfd" and WITH_SIZE.fullmatch(f"# {path}")
+    misleading = path.startswith("#") if dialect == "wider" else dialect != "scrfd" and split_size(path)
     if misleading:
         raise DataError(f"{path!r}: in a {dialect} file this path would be taken for another dialect; rename the image")
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
-from facejobs.data.detection.label_building import LabelBuilder, require_inside, require_pixels
+from facejobs.data.detection.label_building import LabelBuilder, parse_side, require_inside, require_pixels
 from facejobs.data.detection.label_files import LabelFile
 from facejobs.data.errors import DataError
 from facejobs.data.reading import reading
@@ -116,9 +116,6 @@ def _flag(entry: Element, name: str) -> bool:
 
 
 def _size(root: Element) -> tuple[int, int] | None:
-    height, width = ((root.findtext(f"size/{side}") or "").strip() for side in ("height", "width"))
-    if not (height.isdecimal() and width.isdecimal()):
-        return None
-    size = int(height), int(width)
-    # Tools that have not opened the photograph write 0.
-    return size if min(size) > 0 else None
+    """(height, width); None where a tool that has not opened the photograph wrote nothing or 0."""
+    height, width = (parse_side((root.findtext(f"size/{side}") or "").strip()) for side in ("height", "width"))
+    return (height, width) if height and width else None

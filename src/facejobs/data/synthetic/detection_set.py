@@ -14,9 +14,9 @@ from facejobs.data.synthetic.workers import Progress, ordered_workers, silent
 class PhotographCounts:
     """How many photographs to draw for each split."""
 
-    train: int = 160
-    val: int = 20
-    test: int = 40
+    train: int
+    val: int
+    test: int
 
     def check(self) -> None:
         """Raise RequestError for a split without a photograph."""
