@@ -165,14 +165,12 @@ class _PlannedPhotographs:
             image = self._images[slot]
             path = self._source.split.path_of(image)
             try:
-                photograph = read_photograph(path)
+                self._fill_slot(slot, image, read_photograph(path))
             except DataError as error:
                 unreadable.append(UnreadableImage(slot, image.path, str(error).removeprefix(f"{path}: ")))
-                continue
             except Exception as error:
-                error.add_note(f"while reading {path}")
+                error.add_note(f"while reading or cropping {path}")
                 raise
-            self._fill_slot(slot, image, photograph)
         return unreadable
 
     def _fill_slot(self, slot: int, image: LabelledImage, photograph: NDArray[np.uint8]) -> None:
