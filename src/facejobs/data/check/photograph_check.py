@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facejobs.data.check.face_labels import check_faces
 from facejobs.data.check.findings import FileFinding, FindingLog, Severity
@@ -81,15 +82,12 @@ def check_photographs(directory: Path, threads: int, progress: Progress) -> Phot
         _compare(split, verdicts, log)
     _check_copies(splits, verdicts, log)
     sizes = sorted((verdict.size for verdict in verdicts.values() if not verdict.problem), key=np.prod)
-    heights = [
-        image.boxes[:, 3] - image.boxes[:, 1] for split in splits if split.labels for image in split.labels.images
-    ]
     return PhotographReport(
         path=directory,
         splits=[_counts(split) for split in splits],
         smallest=sizes[0] if sizes else None,
         largest=sizes[-1] if sizes else None,
-        face_heights=spread_of(np.concatenate(heights), _FACE_HEIGHTS) if heights else None,
+        face_heights=spread_of(_face_heights(splits), _FACE_HEIGHTS),
         findings=log,
     )
 
@@ -153,6 +151,13 @@ def _check_copies(splits: list[_Split], verdicts: dict[Path, PhotographVerdict],
                 _note(log, "warning", "duplicate", f"the same image as {earlier}", path)
             else:
                 _note(log, "error", "image-in-two-splits", f"the same image as {earlier}", path)
+
+
+def _face_heights(splits: list[_Split]) -> NDArray[np.float64]:
+    images = [image for split in splits if split.labels for image in split.labels.images]
+    heights = [(image.boxes[:, 3] - image.boxes[:, 1]).astype(np.float64) for image in images]
+    # To the thousandth that labels are written to, lest 16 be 15.9999998 and in another bin.
+    return np.concatenate([*heights, np.empty(0)]).round(3)
 
 
 def _counts(split: _Split) -> SplitCounts:

@@ -27,9 +27,9 @@ def write_photographs(
     progress: Progress,
     what: str = "photographs",
 ) -> None:
-    """Draw the scenes of these numbers, one to six people numbered from `first_identity` in each.
+    """Draw the scenes of these numbers, each with one to six people of its own, numbered from `first_identity`.
 
-    No two numbers share a person, nor `progress`, told under the name `what`, a count.
+    `progress` is told how many are drawn, under the name `what`.
     """
     images = folder / IMAGES
     images.mkdir(parents=True)
