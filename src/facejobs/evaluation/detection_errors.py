@@ -19,6 +19,7 @@ MISSES = "misses"
 FALSE_ALARMS = "false-alarms"
 _MISSED = (255, 60, 60)
 _FALSE_ALARM = (255, 190, 40)
+_THIN_LINES_STAY_COLOURED = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def draw_worst(
             name = image.path.replace("/", "_")
             target = folder / kind / f"{rank:0{len(str(len(chosen)))}}-{Path(name).stem}.jpg"
             target.parent.mkdir(exist_ok=True)
-            _, encoded = cv2.imencode(".jpg", picture[..., ::-1])
+            _, encoded = cv2.imencode(".jpg", picture[..., ::-1], _THIN_LINES_STAY_COLOURED)
             target.write_bytes(encoded.data)
         drawn += len(chosen)
     return drawn

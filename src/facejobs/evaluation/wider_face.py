@@ -5,8 +5,11 @@
 subset looks for (`gt_list`).
 """
 
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,6 +21,13 @@ from facejobs.evaluation.face_matching import Boxes, Flags
 
 SUBSETS = ("easy", "medium", "hard")
 _CONTENT = ("event_list", "file_list", "face_bbx_list", "invalid_label_list", "gt_list")
+
+# MAT-File Format, "Level 5 MAT-File Format".
+_FILE_HEADER = 128
+_LITTLE_ENDIAN_5 = b"\x00\x01IM"
+_VARIABLE_HEADER = 8
+_COMPRESSED = 15
+_LARGEST_VARIABLE = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +54,7 @@ def find_subsets(folder: Path, photographs: Sequence[str]) -> list[WiderFaceSubs
 
 def _read_subset(name: str, path: Path, photographs: Sequence[str]) -> WiderFaceSubset:
     with reading(path):
-        known = _read(path)
+        known = _parse(path, path.read_bytes())
     keys = [str(PurePosixPath(photograph).with_suffix("")) for photograph in photographs]
     missing = [key for key in keys if key not in known]
     if missing:
@@ -56,12 +66,13 @@ def _read_subset(name: str, path: Path, photographs: Sequence[str]) -> WiderFace
     return WiderFaceSubset(name, boxes, invalid, counted)
 
 
-def _read(path: Path) -> dict[str, tuple[Boxes, Flags, Flags]]:
+def _parse(path: Path, data: bytes) -> dict[str, tuple[Boxes, Flags, Flags]]:
     """Boxes, invalid and counted flags of every photograph, by `event/name`."""
     from scipy.io import loadmat
 
     try:
-        content = loadmat(path, variable_names=_CONTENT)
+        _verify_checksums(data)
+        content = loadmat(BytesIO(data), variable_names=_CONTENT)
         events = [_text(event) for event in content["event_list"].ravel()]
         per_event = zip(*(content[variable].ravel() for variable in _CONTENT[1:]), strict=True)
         return {
@@ -69,13 +80,31 @@ def _read(path: Path) -> dict[str, tuple[Boxes, Flags, Flags]]:
             for event, lists in zip(events, per_event, strict=True)
             for name, boxes, invalid, numbers in zip(*(item.ravel() for item in lists), strict=True)
         }
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # a damaged file makes scipy raise whatever its parser meets
+    except (
+        Exception
+    ) as error:  # a damaged file makes scipy raise whatever its parser meets, OSError and MemoryError too
         raise DataError(
             f"{path} is damaged or not a file of WIDER FACE's evaluation tools ({type(error).__name__}: {error}); copy "
             "it again, or remove it to measure without it"
         ) from None
+
+
+def _verify_checksums(data: bytes) -> None:
+    """Raise ValueError or zlib.error unless every variable is compressed, as in WIDER FACE's files, and undamaged.
+
+    Such a variable ends with a checksum. scipy parses before it looks at that, and damage can end the process then.
+    """
+    if data[124:128] != _LITTLE_ENDIAN_5:
+        raise ValueError("not a MATLAB file of version 5")
+    start = _FILE_HEADER
+    while start < len(data):
+        kind, size = struct.unpack_from("<II", data, start)
+        start += _VARIABLE_HEADER
+        variable = zlib.decompressobj()
+        variable.decompress(data[start : start + size], _LARGEST_VARIABLE)
+        if kind != _COMPRESSED or not variable.eof:
+            raise ValueError("a variable that is cut off, too large or not compressed")
+        start += size
 
 
 def _text(cell: Any) -> str:
