@@ -157,7 +157,8 @@ def _face_heights(splits: list[_Split]) -> NDArray[np.float64]:
     images = [image for split in splits if split.labels for image in split.labels.images]
     heights = [(image.boxes[:, 3] - image.boxes[:, 1]).astype(np.float64) for image in images]
     # To the thousandth that labels are written to, lest 16 be 15.9999998 and in another bin.
-    return np.concatenate([*heights, np.empty(0)]).round(3)
+    rounded: NDArray[np.float64] = np.concatenate([*heights, np.empty(0)]).round(3)
+    return rounded
 
 
 def _counts(split: _Split) -> SplitCounts:
