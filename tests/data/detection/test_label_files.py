@@ -234,6 +234,17 @@ def test_what_is_written_is_read_back(
     assert again == label_bytes(dialect, images, sizes) or dialect == "boxes"
 
 
+def test_losses_count_faces(tmp_path: Path) -> None:
+    image = read(tmp_path, f"# a\n10 10 10 12 {KNOWN} 0.5\n10 10 10 0 {KNOWN} 0.5\n1 2 3 4\n").images[0]
+    assert losses("retinaface", [image]) == {}
+    assert losses("boxes", [image]) == {"landmarks": 2, "blur": 2}
+    assert losses("scrfd", [image]) == {"landmarks": 1, "blur": 2}
+    assert losses("wider", [image]) == {"landmarks": 2}
+    image.ignored[2] = True
+    assert losses("retinaface", [image]) == {"ignored": 1}
+    assert losses("boxes", [image, image]) == {"landmarks": 4, "blur": 4, "ignored": 2}
+
+
 numbers = st.one_of(st.integers(-3, 700).map(str), st.sampled_from(["nan", "inf", "-1.0", "0.5", "1e400", "x"]))
 line_of_text = st.one_of(
     st.lists(numbers, max_size=21).map(" ".join),
