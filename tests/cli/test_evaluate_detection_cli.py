@@ -104,9 +104,9 @@ def test_a_detector_is_measured_and_its_detections_are_kept(evaluate: Evaluate, 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["SPLIT"], ExitCode.USAGE, "give a model and one split"),
-        (["haar", "SPLIT", "SPLIT"], ExitCode.USAGE, "give a model and one split"),
-        (["haar", "SPLIT", "--predictions", "PREDICTIONS"], ExitCode.USAGE, "give SPLIT alone"),
+        (["SPLIT"], ExitCode.USAGE, "give a model and a split"),
+        (["haar", "SPLIT", "SPLIT"], ExitCode.USAGE, "unexpected extra argument"),
+        (["haar", "SPLIT", "--predictions", "PREDICTIONS"], ExitCode.USAGE, "give a split alone"),
         (["SPLIT", "--predictions", "PREDICTIONS", "--draw", "2"], ExitCode.USAGE, "--out"),
         (["haar", "SPLIT", "--scale", "huge"], ExitCode.USAGE, "no test scale 'huge'"),
         (["nowhere", "SPLIT"], ExitCode.BAD_MODEL, "nowhere does not exist"),

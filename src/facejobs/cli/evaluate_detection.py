@@ -1,7 +1,7 @@
 """facejobs evaluate detection."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,20 +18,22 @@ _SCALE_OF_PREDICTIONS = "unstated"
 
 
 def detection(
-    arguments: Annotated[
-        list[str],
+    first: Annotated[
+        str,
         typer.Argument(
-            metavar="[MODEL] SPLIT",
-            help="Model folder, output of a run, or haar; and a folder with images/ and label.txt.",
-            show_default=False,
+            metavar="MODEL",
+            help="Model folder, output of a run, or haar: the cascade of OpenCV. With --predictions there is none, "
+            "give SPLIT alone.",
         ),
     ],
+    second: Annotated[
+        str | None, typer.Argument(metavar="SPLIT", help="Folder with images/ and label.txt.", show_default=False)
+    ] = None,
     scale: Annotated[
         str | None,
         typer.Option(
-            help="Size at which photographs are shown: original, short-S (short side S) or multi. With --predictions: "
-            "at which they were shown.",
-            show_default="original",
+            help="Size at which photographs are shown: original (if none is given), short-S (short side S) or multi. "
+            "With --predictions: the size at which they were.",
         ),
     ] = None,
     predictions: Annotated[
@@ -53,7 +55,7 @@ def detection(
 
     Easy, medium and hard are measured where wider_easy_val.mat and the like lie in SPLIT.
     """
-    model, folder = _model_and_split(arguments, predictions)
+    model, folder = _model_and_split(first, second, predictions)
     if draw and out is None:
         raise typer.BadParameter("name the folder for the pictures with --out", param_hint="--draw")
     from facejobs.cli.detection_table import to_table
@@ -98,14 +100,15 @@ def detection(
         typer.echo(f"results and curves{', pictures of errors' if draw else ''}: {out}")
 
 
-def _model_and_split(arguments: Sequence[str], predictions: Path | None) -> tuple[str, Path]:
-    if predictions is not None:
-        if len(arguments) != 1:
-            raise typer.BadParameter("with --predictions give SPLIT alone, without a model", param_hint="[MODEL] SPLIT")
-        return "", Path(arguments[0])
-    if len(arguments) != 2:
-        raise typer.BadParameter("give a model and one split", param_hint="[MODEL] SPLIT")
-    return arguments[0], Path(arguments[1])
+def _model_and_split(first: str, second: str | None, predictions: Path | None) -> tuple[str, Path]:
+    """With --predictions there is no model, so that the split comes first."""
+    if predictions is None:
+        if second is None:
+            raise typer.BadParameter("give a model and a split, or a split and --predictions", param_hint="SPLIT")
+        return first, Path(second)
+    if second is not None:
+        raise typer.BadParameter("with --predictions give a split alone, no model", param_hint="MODEL")
+    return "", Path(first)
 
 
 def _checked_scale(scale: str | None, predictions: Path | None) -> str:
