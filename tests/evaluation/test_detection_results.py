@@ -12,7 +12,7 @@ from facejobs.data.detection.faces import Detections
 from facejobs.data.errors import DataError
 from facejobs.evaluation.detection import DetectionResult, evaluate_detection
 from facejobs.evaluation.detection_errors import DetectionErrors, draw_worst
-from facejobs.evaluation.detection_results import PICTURE_NAME, save_results, to_json
+from facejobs.evaluation.detection_results import PICTURE_NAME, RESAMPLES_NAME, save_results, to_json
 from facejobs.evaluation.precision_recall_picture import draw_precision_recall
 from facejobs.evaluation.results import RESULTS_NAME
 
@@ -70,13 +70,18 @@ def test_json_holds_every_number(evaluated: Evaluated, tmp_path: Path) -> None:
     assert headline["best_f1"]["recall"] == pytest.approx(6 / 8)
     assert written["detection"]["landmarks"] is None
     assert cv2.imread(str(out / PICTURE_NAME)).shape == (600, 840, 3)
+    with np.load(out / RESAMPLES_NAME) as resamples:
+        assert set(resamples) == {measured.name for measured in result.precisions}
+        low, high = np.quantile(resamples["20px"], [0.025, 0.975])
+    assert headline["interval"] == pytest.approx([low, high])
 
 
 def test_without_faces_there_is_no_picture(tmp_path: Path) -> None:
     result = evaluate_detection([], [], name="none", fingerprint="f" * 64, scale="original")
     assert not draw_precision_recall(result, tmp_path / PICTURE_NAME)
     save_results(tmp_path, {}, result)
-    assert [path.name for path in tmp_path.iterdir()] == [RESULTS_NAME]
+    assert not (tmp_path / PICTURE_NAME).exists()
+    assert json.loads((tmp_path / RESULTS_NAME).read_text())["detection"]["metrics"] == []
 
 
 def test_errors_are_those_at_the_best_threshold(evaluated: Evaluated) -> None:

@@ -69,7 +69,7 @@ class DetectionResult:
     detections: int
     precisions: tuple[AveragePrecision, ...]
     landmarks: LandmarkError | None
-    protocol: str
+    landmark_protocol: str
     matched: MatchedDetections = field(repr=False, compare=False)
     counted: Flags = field(repr=False, compare=False)
 
@@ -90,9 +90,11 @@ class DetectionResult:
         if self.headline is not None:
             rows.append(self._metric(f"recall_{HEADLINE}", self.headline.recall, self.headline.protocol, None))
         if self.landmarks is not None:
-            rows.append(self._metric("landmark_error", self.landmarks.mean, self.protocol, self.landmarks.interval))
+            rows.append(
+                self._metric("landmark_error", self.landmarks.mean, self.landmark_protocol, self.landmarks.interval)
+            )
             rows.extend(
-                self._metric(f"landmark_error_{name}", value, self.protocol, None)
+                self._metric(f"landmark_error_{name}", value, self.landmark_protocol, None)
                 for name, value in zip(LANDMARK_NAMES, self.landmarks.per_landmark, strict=True)
                 if not np.isnan(value)
             )
@@ -127,30 +129,33 @@ def evaluate_detection(
     matched = match_detections([image.boxes.astype(np.float64) for image in images], detections)
     wanted = ~_not_judged(images, subsets)
     heights = _heights(images)
-    protocol = f"iou-{MINIMUM_IOU}:{{}}:{fingerprint[:12]}:{scale}"
-    precisions = []
-    for band in BANDS:
-        counted = wanted & (heights >= band.least) & (heights < band.below)
-        counts = DetectionCounts.at_every_score(matched, counted)
-        precisions.append((band.name, band.label, f"every-score:{band.name}", counts))
-    for subset in subsets:
-        counts = _as_wider_face(subset, detections)
-        precisions.append((subset.name, f"WIDER FACE {subset.name}", f"wider-face:{subset.name}", counts))
-    counted = wanted & (heights >= BANDS[0].least)
+    of_band = {band.name: wanted & (heights >= band.least) & (heights < band.below) for band in BANDS}
+    precisions = [
+        (band.name, band.label, "every-score", DetectionCounts.at_every_score(matched, of_band[band.name]))
+        for band in BANDS
+    ]
+    precisions += [
+        (subset.name, f"WIDER FACE {subset.name}", "wider-face", _as_wider_face(subset, detections))
+        for subset in subsets
+    ]
+
+    def protocol(way: str, faces: str) -> str:
+        return f"iou-{MINIMUM_IOU}:{way}:{faces}:{fingerprint[:12]}:{scale}"
+
     return DetectionResult(
         name=name,
         scale=scale,
         images=len(images),
         detections=len(matched.scores),
         precisions=tuple(
-            _measure(measured, label, protocol.format(kind), counts, resamples, seed)
-            for measured, label, kind, counts in precisions
+            _measure(faces, label, protocol(way, faces), counts, resamples, seed)
+            for faces, label, way, counts in precisions
             if counts.faces.any()
         ),
-        landmarks=landmark_error(images, detections, matched, counted, resamples, seed),
-        protocol=protocol.format("best-detection:20px"),
+        landmarks=landmark_error(images, detections, matched, of_band[HEADLINE], resamples, seed),
+        landmark_protocol=protocol("best-detection", HEADLINE),
         matched=matched,
-        counted=counted,
+        counted=of_band[HEADLINE],
     )
 
 

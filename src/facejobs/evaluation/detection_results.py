@@ -1,6 +1,7 @@
 """Detection results as JSON, and as a folder to keep."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from facejobs.evaluation.precision_recall_picture import draw_precision_recall
 from facejobs.evaluation.results import RESULTS_NAME
 
 PICTURE_NAME = "precision-recall.png"
+RESAMPLES_NAME = "resamples.npz"
 _FORMAT_VERSION = 1
 
 
@@ -33,8 +35,16 @@ def to_json(model: dict[str, Any], result: DetectionResult) -> dict[str, Any]:
 
 
 def save_results(folder: Path, model: dict[str, Any], result: DetectionResult) -> None:
-    """Write results.json and precision-recall.png into the empty folder `folder`."""
+    """Write results.json, precision-recall.png and resamples.npz into the empty folder `folder`.
+
+    The .npz holds the bootstrap's values of each average precision. Where two results have one protocol, the same
+    photographs were drawn for both, so that two detectors can be compared draw by draw.
+    """
     draw_precision_recall(result, folder / PICTURE_NAME)
+    # In memory first: on a full disk zipfile would print what it cannot close.
+    resamples = BytesIO()
+    np.savez_compressed(resamples, **{measured.name: measured.resampled for measured in result.precisions})
+    (folder / RESAMPLES_NAME).write_bytes(resamples.getbuffer())
     text = json.dumps(to_json(model, result), indent=2, allow_nan=False)
     (folder / RESULTS_NAME).write_text(text + "\n", encoding="utf-8")
 

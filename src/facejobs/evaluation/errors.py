@@ -4,6 +4,6 @@ from facejobs.errors import ExitCode, FacejobsError
 
 
 class EvaluationError(FacejobsError):
-    """The model's embeddings cannot be measured: they are not finite, vanish, or have the wrong shape."""
+    """What a model gave cannot be measured: it is not finite, vanishes, or has the wrong shape."""
 
     exit_code = ExitCode.BAD_MODEL
