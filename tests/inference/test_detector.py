@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from facejobs.data.detection.test_scale import TestScale
+from facejobs.data.detection.test_scale import ORIGINAL, TestScale
 from facejobs.data.model_artifact import (
     Anchors,
     DetectionOutputs,
@@ -29,6 +29,14 @@ from facejobs.inference.haar import HaarDetector
 Publish = Callable[..., Path]
 
 
+def load(
+    folder: Path, scale: TestScale = ORIGINAL, score_threshold: float | None = None, threads: int | None = None
+) -> OnnxDetector:
+    detector = open_detector(str(folder), scale, score_threshold, threads)
+    assert isinstance(detector, OnnxDetector)
+    return detector
+
+
 def spots(height: int, width: int, *corners: tuple[int, int], grey: int = 255) -> np.ndarray:
     image = np.zeros((height, width, 3), np.uint8)
     for top, left in corners:
@@ -38,7 +46,7 @@ def spots(height: int, width: int, *corners: tuple[int, int], grey: int = 255) -
 
 @pytest.mark.parametrize("size", [(64, 96), (61, 90), (40, 33)])
 def test_faces_are_found_where_they_are(publish_spot_detector: Publish, tmp_path: Path, size: tuple[int, int]) -> None:
-    detector = OnnxDetector.load(publish_spot_detector(tmp_path), threads=1)
+    detector = load(publish_spot_detector(tmp_path), threads=1)
     found = detector.detect(spots(*size, (8, 16), (24, 8)))
     order = found.boxes[:, 1].argsort()
     assert found.boxes[order] == pytest.approx(np.array([[12, 4, 28, 20], [4, 20, 20, 36]]), abs=1e-3)
@@ -53,13 +61,13 @@ def test_faces_are_found_where_they_are(publish_spot_detector: Publish, tmp_path
 def test_the_threshold_is_that_of_the_model_or_the_one_given(publish_spot_detector: Publish, tmp_path: Path) -> None:
     folder = publish_spot_detector(tmp_path, score_threshold=0.9)
     image = spots(64, 64, (8, 8), grey=200)
-    (score,) = OnnxDetector.load(folder, score_threshold=0.5).detect(image).scores
+    (score,) = load(folder, score_threshold=0.5).detect(image).scores
     assert score == pytest.approx(1 / (1 + np.exp(10 - 20 * (200 - 127.5) / 128)), rel=1e-4)
-    assert len(OnnxDetector.load(folder).detect(image)) == 0
+    assert len(load(folder).detect(image)) == 0
 
 
 def test_a_detector_without_landmarks(publish_spot_detector: Publish, tmp_path: Path) -> None:
-    found = OnnxDetector.load(publish_spot_detector(tmp_path, landmarks=False)).detect(spots(64, 64, (8, 8)))
+    found = load(publish_spot_detector(tmp_path, landmarks=False)).detect(spots(64, 64, (8, 8)))
     assert len(found) == 1
     assert found.landmarks is None
 
@@ -67,18 +75,18 @@ def test_a_detector_without_landmarks(publish_spot_detector: Publish, tmp_path: 
 def test_faces_are_in_pixels_of_the_photograph_at_every_scale(publish_spot_detector: Publish, tmp_path: Path) -> None:
     folder = publish_spot_detector(tmp_path)
     image = np.kron(spots(64, 64, (24, 40)), np.ones((4, 4, 1), np.uint8))
-    (box,) = OnnxDetector.load(folder, TestScale.parse("short-64")).detect(image).boxes
+    (box,) = load(folder, TestScale.parse("short-64")).detect(image).boxes
     assert box == pytest.approx([144, 80, 208, 144], abs=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (12, 9)])
 def test_the_smallest_photographs(publish_spot_detector: Publish, tmp_path: Path, shape: tuple[int, int]) -> None:
-    detector = OnnxDetector.load(publish_spot_detector(tmp_path))
+    detector = load(publish_spot_detector(tmp_path))
     assert len(detector.detect(np.zeros((*shape, 3), np.uint8))) == 0
 
 
 def test_threads_may_share_one(publish_spot_detector: Publish, tmp_path: Path) -> None:
-    detector = OnnxDetector.load(publish_spot_detector(tmp_path))
+    detector = load(publish_spot_detector(tmp_path))
     images = [spots(32 * (1 + number % 3), 64, (8, 8 * (number % 7))) for number in range(12)]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(detector.detect, images))
@@ -115,12 +123,12 @@ def test_a_graph_that_is_not_as_described_is_refused(
     publish_spot_detector: Publish, tmp_path: Path, changes: dict, message: str
 ) -> None:
     with pytest.raises(ModelError, match=re.escape(message)):
-        OnnxDetector.load(publish_spot_detector(tmp_path, **changes))
+        load(publish_spot_detector(tmp_path, **changes))
 
 
 def test_anchors_that_the_graph_does_not_have_are_an_error(publish_spot_detector: Publish, tmp_path: Path) -> None:
     anchors = Anchors(strides=(8, 16, 32), sizes=((16,), (64,), (256,)), variances=(0.1, 0.2))
-    detector = OnnxDetector.load(publish_spot_detector(tmp_path, anchors=anchors))
+    detector = load(publish_spot_detector(tmp_path, anchors=anchors))
     with pytest.raises(ModelError, match=r"gave 168 scores and 168 boxes for an image that has 84 anchors"):
         detector.detect(np.zeros((64, 64, 3), np.uint8))
 
@@ -147,7 +155,7 @@ def test_scores_that_are_no_numbers_are_an_error(publish_spot_detector: Publish,
     folder = publish_spot_detector(tmp_path)
     change_graph(folder, spoil)
     with pytest.raises(ModelError, match="scores that are not finite: the model is damaged, or its training diverged"):
-        OnnxDetector.load(folder).detect(np.zeros((64, 64, 3), np.uint8))
+        load(folder).detect(np.zeros((64, 64, 3), np.uint8))
 
 
 def test_a_graph_of_one_size_is_refused(publish_spot_detector: Publish, tmp_path: Path) -> None:
@@ -157,14 +165,14 @@ def test_a_graph_of_one_size_is_refused(publish_spot_detector: Publish, tmp_path
     folder = publish_spot_detector(tmp_path)
     change_graph(folder, fix)
     with pytest.raises(ModelError, match=r"input images has shape \['n', 3, 640, 'w'\].*says \(batch, 3, any, any\)"):
-        OnnxDetector.load(folder)
+        load(folder)
 
 
 def test_a_damaged_graph_is_refused(publish_spot_detector: Publish, tmp_path: Path) -> None:
     graph = publish_spot_detector(tmp_path) / "model.onnx"
     graph.write_bytes(graph.read_bytes()[:-100])
     with pytest.raises(ModelError, match=r"model\.onnx is \d+ bytes long, model\.json says \d+"):
-        OnnxDetector.load(tmp_path)
+        load(tmp_path)
 
 
 def test_a_recogniser_is_no_detector(publish_spot_detector: Publish, tmp_path: Path) -> None:

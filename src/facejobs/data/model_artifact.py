@@ -146,6 +146,20 @@ class _Description(_Part):
     files: dict[FileName, FileDigest] = Field(default_factory=dict)
 
 
+class Cascade(_Part):
+    """How MTCNN's three nets go through a photograph (see facejobs.data.detection.cascade).
+
+    `graphs` are the files of P-, R- and O-Net; the A anchors of their outputs are the windows that they see.
+    `smallest_face` is in pixels.
+    """
+
+    graphs: tuple[FileName, FileName, FileName]
+    smallest_face: Annotated[Finite, Field(gt=0)]
+    pyramid_factor: Annotated[float, Field(gt=0, lt=1)]
+    proposal_threshold: Fraction
+    refinement_threshold: Fraction
+
+
 class RecognitionDescription(_Description):
     """The whole of a recogniser's model.json."""
 
@@ -155,25 +169,42 @@ class RecognitionDescription(_Description):
     loss: str = Field(min_length=1)
     thresholds: tuple[OperatingPoint, ...] = ()
 
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The files that hold graphs."""
+        return (GRAPH_NAME,)
+
 
 class DetectionDescription(_Description):
-    """The whole of a detector's model.json.
+    """The whole of a detector's model.json; it has `anchors` and one graph, or is a `cascade` of three.
 
     A face is what scores at least `score_threshold`; of two that overlap by an IoU above `nms_iou`, the one with the
     higher score is kept.
     """
 
     task: Literal["detection"] = "detection"
-    detector: Literal["retinaface", "ssh"]
+    detector: Literal["retinaface", "ssh", "mtcnn"]
     input: PhotographInput
     outputs: DetectionOutputs
-    anchors: Anchors
+    anchors: Anchors | None = None
+    cascade: Cascade | None = None
     score_threshold: Fraction
     nms_iou: Fraction
 
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The files that hold graphs."""
+        return (GRAPH_NAME,) if self.cascade is None else self.cascade.graphs
+
+    @model_validator(mode="after")
+    def _anchors_or_cascade(self) -> Self:
+        if (self.anchors is None) == (self.cascade is None):
+            raise ValueError("a detector has either anchors or a cascade")
+        return self
+
     @model_validator(mode="after")
     def _levels_cover_the_input(self) -> Self:
-        for stride in self.anchors.strides:
+        for stride in self.anchors.strides if self.anchors else ():
             if self.input.multiple % stride:
                 raise ValueError(f"anchors have the stride {stride}, of which input.multiple is no multiple")
         return self
@@ -222,7 +253,7 @@ def load_description(folder: Path, kind: type[Described]) -> Described:
     """Read `folder`/model.json, the description of a model of this `kind`, and verify the presence, size and SHA-256
     of every file it lists.
 
-    Raises ModelError where the description is missing, invalid or of another kind, does not list model.onnx, or where
+    Raises ModelError where the description is missing, invalid or of another kind, does not list a graph, or where
     a file differs from what it says, or may not be read.
     """
     with reading(folder, ModelError):
@@ -247,8 +278,9 @@ def _load(folder: Path) -> ModelDescription:
         description = _ANY.validate_json(path.read_bytes())
     except ValidationError as error:
         raise ModelError(f"{path} is not a valid model description:\n{_explain(error)}") from None
-    if GRAPH_NAME not in description.files:
-        raise ModelError(f"{path} does not list {GRAPH_NAME} under files, so its content cannot be verified")
+    for name in description.graphs:
+        if name not in description.files:
+            raise ModelError(f"{path} does not list {name} under files, so its content cannot be verified")
     _check_files(folder, description)
     return description
 

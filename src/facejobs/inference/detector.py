@@ -19,8 +19,8 @@ from facejobs.data.model_artifact import (
     load_description,
 )
 from facejobs.inference.haar import HaarDetector
-from facejobs.inference.onnx_graph import OnnxGraph, Sizes
-from facejobs.inference.pixels import network_input
+from facejobs.inference.mtcnn import MtcnnDetector
+from facejobs.inference.net import open_net, run_net
 
 HAAR = "haar"
 
@@ -40,43 +40,16 @@ class OnnxDetector:
     """A published RetinaFace or SSH detector."""
 
     def __init__(
-        self,
-        folder: Path,
-        description: DetectionDescription,
-        graph: OnnxGraph,
-        scale: TestScale,
-        score_threshold: float | None,
+        self, folder: Path, description: DetectionDescription, scale: TestScale, score: float, threads: int | None
     ) -> None:
+        """Load model.onnx as `description` says; raises ModelError."""
         self.name = description.detector
         self.folder = folder
         self.description = description
         self.scale = scale
         self.layout = _layout(folder, description)
-        self.settings = DecodingSettings(
-            description.score_threshold if score_threshold is None else score_threshold, description.nms_iou
-        )
-        self.graph = graph
-
-    @classmethod
-    def load(
-        cls,
-        model_folder: Path,
-        scale: TestScale = ORIGINAL,
-        score_threshold: float | None = None,
-        threads: int | None = None,
-    ) -> "OnnxDetector":
-        """Load model.onnx as `model_folder`/model.json describes it, on the CPU with `threads` (all allowed ones).
-
-        Faces score at least `score_threshold`, by default that of the model. Raises ModelError where a file is missing
-        or differs from its digest, where ONNX Runtime cannot read the graph, or where the graph is not what model.json
-        says.
-        """
-        description = load_description(model_folder, DetectionDescription)
-        outputs: dict[str, Sizes] = {description.outputs.scores: (None,), description.outputs.boxes: (None, 4)}
-        if description.outputs.landmarks is not None:
-            outputs[description.outputs.landmarks] = (None, 10)
-        graph = OnnxGraph(model_folder / GRAPH_NAME, {description.input.name: (3, None, None)}, outputs, threads)
-        return cls(model_folder, description, graph, scale, score_threshold)
+        self.settings = DecodingSettings(score, description.nms_iou)
+        self.graph = open_net(folder / GRAPH_NAME, description, threads)
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Return the faces of `image`; raises ModelError where the model's answer is not what model.json says."""
@@ -84,20 +57,14 @@ class OnnxDetector:
 
     def forward(self, images: NDArray[np.uint8]) -> RawPredictions:
         """Return what the net says of uint8 (n, H, W, 3) RGB, H and W multiples of the largest stride."""
-        tensor = self.description.input
-        outputs = self.graph.run({tensor.name: network_input(images, tensor.mean, tensor.scale)})
-        scores, boxes = outputs[:2]
+        raw = run_net(self.graph, self.description, images)
         anchors = self.layout.count(*images.shape[1:3])
-        if any(output.shape[1] != anchors for output in outputs):
+        if raw.scores.shape[1] != anchors or raw.boxes.shape[1] != anchors:
             raise ModelError(
-                f"{self.graph.path} gave {scores.shape[1]} scores and {boxes.shape[1]} boxes for an image that has "
-                f"{anchors} anchors, as {DESCRIPTION_NAME} lays them out"
+                f"{self.graph.path} gave {raw.scores.shape[1]} scores and {raw.boxes.shape[1]} boxes for an image that "
+                f"has {anchors} anchors, as {DESCRIPTION_NAME} lays them out"
             )
-        if not np.isfinite(scores).all():
-            raise ModelError(
-                f"{self.graph.path} gave scores that are not finite: the model is damaged, or its training diverged"
-            )
-        return RawPredictions(scores, boxes, outputs[2] if len(outputs) > 2 else None)
+        return raw
 
 
 def open_detector(
@@ -109,11 +76,17 @@ def open_detector(
     """
     if name == HAAR:
         return HaarDetector(scale, score_threshold)
-    return OnnxDetector.load(find_model_folder(Path(name)), scale, score_threshold, threads)
+    folder = find_model_folder(Path(name))
+    description = load_description(folder, DetectionDescription)
+    score = description.score_threshold if score_threshold is None else score_threshold
+    if description.cascade is not None:
+        return MtcnnDetector(folder, description, description.cascade, scale, score, threads)
+    return OnnxDetector(folder, description, scale, score, threads)
 
 
 def _layout(folder: Path, description: DetectionDescription) -> AnchorLayout:
     anchors = description.anchors
+    assert anchors is not None
     try:
         layout = AnchorLayout(anchors.strides, anchors.sizes, anchors.variances)
     except ValueError as error:

@@ -53,6 +53,8 @@ def detect_cascade(
     proposal, refinement, output = nets
     boxes = propose(proposal, image, settings)
     boxes = refine(refinement, image, boxes, settings)
+    if len(boxes) == 0:
+        return Detections(boxes, np.empty(0, np.float32), np.empty((0, LANDMARKS, 2), np.float32))
     windows = square(boxes)
     raw = output(crop_windows(image, windows, WINDOWS[2]))
     scores = raw.scores[:, 0]
@@ -73,9 +75,11 @@ def propose(net: Forward, image: NDArray[np.uint8], settings: CascadeSettings) -
     for shown in pyramid(image, settings):
         raw = net(shown[None])
         chosen = np.flatnonzero(raw.scores[0] >= settings.proposal_threshold)
+        # Before the suppression, whose time grows with the square of their number.
+        chosen = chosen[np.argsort(-raw.scores[0, chosen], kind="stable")[: settings.most_candidates]]
         score = raw.scores[0, chosen]
         moved = move_edges(windows_of(shown)[chosen], raw.boxes[0, chosen])
-        kept = suppress(moved, score, _SAME_LEVEL_IOU)[: settings.most_candidates]
+        kept = suppress(moved, score, _SAME_LEVEL_IOU)
         ratio = np.array([image.shape[1] / shown.shape[1], image.shape[0] / shown.shape[0]], np.float32)
         boxes.append(moved[kept] * np.tile(ratio, 2))
         scores.append(score[kept])
@@ -86,6 +90,8 @@ def refine(
     net: Forward, image: NDArray[np.uint8], boxes: NDArray[np.float32], settings: CascadeSettings
 ) -> NDArray[np.float32]:
     """Return those of `boxes` (N, 4) that R-Net takes for faces, moved by it, the best first."""
+    if len(boxes) == 0:
+        return boxes
     windows = square(boxes)
     raw = net(crop_windows(image, windows, WINDOWS[1]))
     chosen = np.flatnonzero(raw.scores[:, 0] >= settings.refinement_threshold)
