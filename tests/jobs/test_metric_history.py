@@ -86,7 +86,10 @@ def test_directions() -> None:
         "lfw_accuracy": Direction.HIGHER, "lfw_tar_at_far_1e-2": Direction.HIGHER, "loss": Direction.LOWER,
         "box_loss": Direction.LOWER, "lfw_accuracy_deviation": Direction.NEITHER, "lr": Direction.NEITHER,
         "gradient_norm": Direction.NEITHER, "ap_easy": Direction.HIGHER, "images_per_second": Direction.NEITHER,
-        "lfw_tar_at_far_1e-2_deviation": Direction.NEITHER,
+        "lfw_tar_at_far_1e-2_deviation": Direction.NEITHER, "val_ap_20px_original": Direction.HIGHER,
+        "val_recall_20px_short-640": Direction.HIGHER, "landmark_error_multi": Direction.LOWER,
+        "val_landmark_error_original": Direction.LOWER, "landmark_error_left_eye_multi": Direction.LOWER,
+        "short-640": Direction.NEITHER,
     }  # fmt: skip
     assert {name: direction_of(name) for name in names} == names
 

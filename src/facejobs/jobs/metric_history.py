@@ -6,6 +6,7 @@ metric line is counted and passed over.
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -78,17 +79,24 @@ _HIGHER = ("accuracy", "precision", "recall", "f1", "auc")
 # What a run sets, or what its machine does: neither a good nor a bad result.
 _BOOKKEEPING = ("gradient_norm", "margin", "images_per_second", "lr", "deviation")
 _LOWER = ("loss", "error", "error_rate", "eer", "fnmr", "fmr", "fnir", "fpir")
+# How a detector's metric ends: which faces it counts, and the scale at which photographs were shown.
+_FACES_AND_SCALE = re.compile(r"(_\d+px)?_(original|multi|short-\d+|unstated)$")
 
 
 def direction_of(name: str) -> Direction:
-    """Which way a metric improves, by its name: the last word (`lfw_accuracy`, `box_loss`), or tar_at_far, ap_easy."""
+    """Which way a metric improves, by its name: the last word (`lfw_accuracy`, `box_loss`), or tar_at_far, ap_easy.
+
+    Which faces were counted and the test scale, with which a detector's metrics end (`recall_20px_original`), say
+    nothing of it.
+    """
     if is_bookkeeping(name):
         return Direction.NEITHER
     if "tar_at_far" in name or "average_precision" in name or name.startswith("ap_") or "_ap_" in name:
         return Direction.HIGHER
-    if _ends_with(name, _HIGHER):
+    measure = _FACES_AND_SCALE.sub("", name)
+    if _ends_with(measure, _HIGHER):
         return Direction.HIGHER
-    return Direction.LOWER if _ends_with(name, _LOWER) else Direction.NEITHER
+    return Direction.LOWER if _ends_with(measure, _LOWER) or "landmark_error" in measure else Direction.NEITHER
 
 
 def is_bookkeeping(name: str) -> bool:
