@@ -95,9 +95,10 @@ def detection(
 
     def start(parameters: DetectionParameters, group: "WorkerGroup") -> "LoopResult | None":
         from facejobs.engines.mxnet.detection.engine import DetectionEngine
+        from facejobs.engines.mxnet.detection.mtcnn_engine import MtcnnEngine
         from facejobs.engines.mxnet.training_engine import software
 
-        make_engine = partial(DetectionEngine, group=group)
+        make_engine = partial(MtcnnEngine if parameters.detector == "mtcnn" else DetectionEngine, group=group)
         return train_detection(data, output, parameters, make_engine, software(), group)
 
     _train(_read(DetectionParameters, ctx.args, recipe), start)

@@ -5,21 +5,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from facejobs.data.detection.detection_batches import DetectionBatch, DetectionBatches
 from facejobs.data.detection.detection_split import DetectionSplit
 from facejobs.data.detection.matching import MatchingRule
 from facejobs.data.detection.photo_augmentation import PhotoAugmentation
-from facejobs.data.detection.prediction import RawPredictions
-from facejobs.data.model_artifact import Anchors, DetectionDescription, DetectionOutputs, PhotographInput
+from facejobs.data.model_artifact import Anchors, Cascade, DetectionDescription, DetectionOutputs, PhotographInput
 from facejobs.data.normalization import PIXEL_MEAN, PIXEL_SCALE
 from facejobs.training.data_kind import refuse_other_kind
-from facejobs.training.detection_parameters import LAYOUT, DetectionParameters
+from facejobs.training.detection_parameters import CASCADE, LAYOUT, DetectionParameters
 from facejobs.training.detection_sets import (
     DEFAULT_THRESHOLD,
+    CascadePredictor,
     MeasuredSplit,
+    Predictor,
     choose_splits,
     require_photographs,
     split_folders,
@@ -30,14 +28,25 @@ from facejobs.training.run import ExportingEngine, MeasuredSets, train
 
 log = logging.getLogger(__name__)
 
+_ANCHORS = Anchors(strides=LAYOUT.strides, sizes=LAYOUT.sizes, variances=LAYOUT.variances)
+_CASCADE = Cascade(
+    graphs=("p-net.onnx", "r-net.onnx", "o-net.onnx"),
+    smallest_face=CASCADE.smallest_face,
+    pyramid_factor=CASCADE.pyramid_factor,
+    proposal_threshold=CASCADE.proposal_threshold,
+    refinement_threshold=CASCADE.refinement_threshold,
+)
 
-class DetectionEngine(ExportingEngine[DetectionBatch], Protocol):
-    """An engine that predicts faces."""
 
-    def forward(self, images: NDArray[np.uint8]) -> RawPredictions:
-        """What the net says of uint8 RGB images (n, H, W, 3), H and W multiples of 32."""
+class AnchorEngine(ExportingEngine[DetectionBatch], Predictor, Protocol):
+    """An engine of a detector with anchors."""
 
 
+class CascadeEngine(ExportingEngine[DetectionBatch], CascadePredictor, Protocol):
+    """An engine of mtcnn."""
+
+
+DetectionEngine = AnchorEngine | CascadeEngine
 MakeEngine = Callable[[DetectionParameters], DetectionEngine]
 
 
@@ -113,13 +122,18 @@ class _Detection:
         return {"photographs": list(batch.names), "size": batch.images.shape[1]}
 
     def describe_model(self, common: dict[str, Any]) -> DetectionDescription:
+        parameters = self.parameters
+        cascade = parameters.detector == "mtcnn"
         return DetectionDescription(
             **common,
-            detector=self.parameters.detector,
-            input=PhotographInput(name="images", multiple=LAYOUT.multiple, mean=PIXEL_MEAN, scale=PIXEL_SCALE),
+            detector=parameters.detector,
+            input=PhotographInput(
+                name="images", multiple=1 if cascade else LAYOUT.multiple, mean=PIXEL_MEAN, scale=PIXEL_SCALE
+            ),
             outputs=DetectionOutputs(scores="scores", boxes="boxes", landmarks="landmarks"),
-            anchors=Anchors(strides=LAYOUT.strides, sizes=LAYOUT.sizes, variances=LAYOUT.variances),
-            backbone=self.parameters.backbone,
+            anchors=None if cascade else _ANCHORS,
+            cascade=_CASCADE if cascade else None,
+            backbone="mtcnn" if cascade else parameters.backbone,
             score_threshold=self._watched[0].score_threshold() if self._watched else DEFAULT_THRESHOLD,
-            nms_iou=self.parameters.nms_iou,
+            nms_iou=parameters.nms_iou,
         )

@@ -5,19 +5,24 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from facejobs.data.detection.anchors import AnchorLayout
+from facejobs.data.detection.cascade import CascadeSettings
 from facejobs.data.detection.test_scale import TestScale
 from facejobs.data.errors import RequestError
 from facejobs.training.parameters import Parameters, option_name
 
 LAYOUT = AnchorLayout()
 """The anchors of the detectors that are trained."""
+CASCADE = CascadeSettings()
+"""How mtcnn's nets go through a photograph."""
 _LARGEST_SIZE = 4096
 
 
 class DetectionParameters(Parameters):
     """Everything that decides what a detection run computes."""
 
-    detector: Literal["retinaface"] = Field("retinaface", description="kind of detector")
+    detector: Literal["retinaface", "mtcnn"] = Field(
+        "retinaface", description="kind of detector; mtcnn has nets of its own and takes no notice of --backbone"
+    )
     backbone: Literal["mobilenet0.25", "mobilenet_v2", "resnet50"] = Field(
         "mobilenet0.25", description="network, by name"
     )

@@ -3,22 +3,25 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facejobs.data.detection.cascade import detect_cascade
 from facejobs.data.detection.detection_split import IMAGES, LABELS, DetectionSplit, find_splits
+from facejobs.data.detection.faces import Detections
 from facejobs.data.detection.photographs import read_photograph
-from facejobs.data.detection.prediction import DecodingSettings, RawPredictions
-from facejobs.data.detection.test_scale import TestScale, detect_at
+from facejobs.data.detection.prediction import DecodingSettings, Forward, RawPredictions
+from facejobs.data.detection.test_scale import TestScale, detect_at, detect_scaled
 from facejobs.data.errors import DataError
 from facejobs.data.model_artifact import Metric
 from facejobs.evaluation.detection import DetectionResult, evaluate_detection
 from facejobs.evaluation.precision_recall_picture import draw_precision_recall
 from facejobs.evaluation.wider_face import find_subsets
-from facejobs.training.detection_parameters import LAYOUT, DetectionParameters
+from facejobs.training.detection_parameters import CASCADE, LAYOUT, DetectionParameters
 from facejobs.training.evaluation_sets import as_it_began
 from facejobs.training.progress import Progress
 
@@ -67,9 +70,19 @@ def require_photographs(split: DetectionSplit) -> None:
         raise DataError(f"{labels}: no face is labelled; give a split with labelled faces")
 
 
-class _Predictor(Protocol):
+class Predictor(Protocol):
+    """An engine whose net has anchors."""
+
     def forward(self, images: NDArray[np.uint8]) -> RawPredictions:
         """What the net says of uint8 RGB images (n, H, W, 3), H and W multiples of 32."""
+
+
+class CascadePredictor(Protocol):
+    """An engine of several nets."""
+
+    @property
+    def nets(self) -> tuple[Forward, Forward, Forward]:
+        """The nets as `detect_cascade` takes them."""
 
 
 class MeasuredSplit:
@@ -81,6 +94,7 @@ class MeasuredSplit:
         require_photographs(self._split)
         self._subsets = find_subsets(folder, [image.path for image in self._split.images])
         self._scale = TestScale.parse(parameters.eval_scale)
+        self._detector = parameters.detector
         self._settings = DecodingSettings(nms_iou=parameters.nms_iou)
         self._fingerprint = self._split.fingerprint()
         self._result: DetectionResult | None = None
@@ -101,14 +115,14 @@ class MeasuredSplit:
             return None
         return [Metric(**{**metric, "name": f"{self.name}_{metric['name']}"}) for metric in self._result.metrics()]
 
-    def measure(self, engine: _Predictor, check_stop: Callable[[], None], progress: Progress) -> None:
+    def measure(self, engine: Any, check_stop: Callable[[], None], progress: Progress) -> None:
         """Detect in every photograph and compare with its labels."""
         found = []
         with progress.measuring(self.name, len(self._split)) as show:
             for image in self._split.images:
                 check_stop()
                 photograph = read_photograph(self._split.path_of(image))
-                found.append(detect_at(engine.forward, photograph, self._scale, LAYOUT, self._settings))
+                found.append(self._detect(engine, photograph))
                 show(len(found), len(self._split))
         self._result = evaluate_detection(
             self._split.images,
@@ -117,6 +131,16 @@ class MeasuredSplit:
             fingerprint=self._fingerprint,
             scale=self._scale.name,
             subsets=self._subsets,
+        )
+
+    def _detect(self, engine: Any, photograph: NDArray[np.uint8]) -> Detections:
+        if self._detector != "mtcnn":
+            predictor: Predictor = engine
+            return detect_at(predictor.forward, photograph, self._scale, LAYOUT, self._settings)
+        cascade: CascadePredictor = engine
+        low = replace(CASCADE, score_threshold=self._settings.score_threshold, nms_iou=self._settings.nms_iou)
+        return detect_scaled(
+            lambda shown: detect_cascade(cascade.nets, shown, low), photograph, self._scale, low.nms_iou
         )
 
     def write_papers(self, folder: Path) -> None:

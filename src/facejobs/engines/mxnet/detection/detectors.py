@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from mxnet.gluon import nn
 
+from facejobs.engines.mxnet.detection.mtcnn import StageNet
 from facejobs.engines.mxnet.detection.retinaface import RetinaFace
 from facejobs.training.errors import ParameterError
 
-_DETECTORS: dict[str, Callable[[str, int], nn.HybridBlock]] = {"retinaface": RetinaFace}
+_DETECTORS: dict[str, Callable[[str, int], nn.HybridBlock]] = {"mtcnn": StageNet, "retinaface": RetinaFace}
 
 
 def build_detector_net(detector: str, backbone: str, devices: int = 1) -> nn.HybridBlock:
