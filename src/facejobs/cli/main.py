@@ -66,7 +66,7 @@ def _print_version(wanted: bool) -> None:
 def root(
     version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """Train face recognisers as numbered, comparable jobs."""
+    """Train face detectors and recognisers as numbered, comparable jobs."""
 
 
 def main() -> None:
