@@ -27,7 +27,9 @@ def randomised(detector: str, backbone: str, devices: int = 1):
     rng = np.random.default_rng(1)
     for name, parameter in net._collect_params_with_prefix().items():
         if name.endswith("gamma"):
-            parameter.set_data(mx.nd.array(rng.uniform(0.6, 1.4, parameter.shape)))
+            # Residual units as they were drawn make of an image's last bit a difference above the gate's tolerance.
+            calm = 0.2 if "bn3" in name else 1.0
+            parameter.set_data(mx.nd.array(calm * rng.uniform(0.6, 1.4, parameter.shape)))
         if name.endswith(("beta", "bias")):
             parameter.set_data(mx.nd.array(rng.normal(0, 0.1, parameter.shape)))
         if name.startswith(("classes", "boxes", "landmarks")) and name.endswith("weight"):
@@ -35,7 +37,7 @@ def randomised(detector: str, backbone: str, devices: int = 1):
     if devices == 1:
         net.apply(forget_running_statistics)
         with mx.autograd.record():
-            outputs = net(mx.nd.random.uniform(-1, 1, (2, 3, 64, 64)))
+            outputs = net(mx.nd.random.uniform(-1, 1, (2, 3, 160, 160)))
         mx.autograd.backward(outputs)  # it is what writes running statistics
         mx.nd.waitall()
     net.hybridize(static_alloc=True, static_shape=True)
