@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facejobs.data.detection.cascade import WINDOWS, CascadeSettings, detect_cascade, windows_of
+from facejobs.data.detection.cascade import CascadeSettings, detect_cascade, windows_of
 from facejobs.data.detection.faces import Detections
 from facejobs.data.detection.prediction import RawPredictions
 from facejobs.data.detection.test_scale import TestScale, detect_scaled
@@ -68,7 +68,7 @@ class MtcnnDetector:
         raw = run_net(graph, self.description, images)
         if raw.scores.shape[1] != windows:
             raise ModelError(
-                f"{graph.path} gave {raw.scores.shape[1]} scores for an image of {windows} windows of "
-                f"{'x'.join(map(str, WINDOWS))} pixels; {DESCRIPTION_NAME} says that it belongs to an MTCNN"
+                f"{graph.path} gave {raw.scores.shape[1]} scores for an image of {windows} windows; "
+                f"{DESCRIPTION_NAME} says that it is a net of MTCNN"
             )
         return raw
