@@ -213,6 +213,12 @@ def test_the_curve_and_its_best_point() -> None:
     assert (best.threshold, best.f1) == pytest.approx((0.7, 2 / 3))
 
 
+def test_the_curve_ends_with_all_detections() -> None:
+    curve = at_every_score([Photograph([A], [True], [(A, 0.9), (NOWHERE, 0.1)])]).precision_recall()
+    assert curve.precision == pytest.approx([1, 1 / 2])
+    assert curve.recall == pytest.approx([1, 1])
+
+
 @BOTH
 def test_where_nothing_is_found_there_is_no_best_point(count) -> None:
     assert count([Photograph([A], [True], [(NOWHERE, 0.5)])]).precision_recall().best_f1() is None

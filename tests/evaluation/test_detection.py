@@ -64,8 +64,9 @@ def test_faces_are_measured_by_their_height() -> None:
 
 
 def test_heights_are_those_of_the_label_file_although_boxes_hold_corners() -> None:
-    top = np.float32(3000.37)
-    image = photograph([0, float(top), 20, float(np.float32(top + np.float32(20)))])
+    """`0 108.51 20 20` is 19.99999 pixels high in float32."""
+    image = photograph([0, 108.51, 20, 108.51 + 20])
+    assert image.boxes[0, 3] - image.boxes[0, 1] < 20
     assert faces(evaluate([image], [found()]))["20px"] == 1
 
 

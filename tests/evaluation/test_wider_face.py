@@ -33,7 +33,7 @@ def column(items: list[object]) -> NDArray[np.object_]:
     return array
 
 
-def write_subset(path: Path, events: Events, **replaced: object) -> Path:
+def write_subset(path: Path, events: Events, compressed: bool = True, **replaced: object) -> Path:
     photographs = [list(event.values()) for event in events.values()]
     content: dict[str, object] = {
         "event_list": column(list(events)),
@@ -44,7 +44,7 @@ def write_subset(path: Path, events: Events, **replaced: object) -> Path:
         ),
         "gt_list": column([column([np.array(p[2], np.uint8).reshape(-1, 1) for p in e]) for e in photographs]),
     }
-    savemat(path, {**content, **replaced}, do_compression=True)
+    savemat(path, {**content, **replaced}, do_compression=compressed)
     return path
 
 
@@ -125,7 +125,7 @@ def test_damage_is_refused_or_does_no_harm(tmp_path: Path, data: st.DataObject) 
 
 
 def test_variables_without_a_checksum_are_refused(tmp_path: Path) -> None:
-    savemat(tmp_path / "wider_easy_val.mat", {"event_list": column(["0--Parade"])}, do_compression=False)
+    write_subset(tmp_path / "wider_easy_val.mat", EVENTS, compressed=False)
     with pytest.raises(DataError, match="is damaged"):
         find_subsets(tmp_path, ["0--Parade/0_Parade_1.jpg"])
 

@@ -58,6 +58,8 @@ def detection(
     model, folder = _model_and_split(first, second, predictions)
     if draw and out is None:
         raise typer.BadParameter("name the folder for the pictures with --out", param_hint="--draw")
+    if out is not None and save_predictions is not None and _one_holds_the_other(out, save_predictions):
+        raise typer.BadParameter("name a folder beside that of --out", param_hint="--save-predictions")
     from facejobs.cli.detection_table import to_table
     from facejobs.data.detection.detection_split import DetectionSplit
     from facejobs.data.detection.submission import read_submission, write_submission
@@ -109,6 +111,11 @@ def _model_and_split(first: str, second: str | None, predictions: Path | None) -
     if second is not None:
         raise typer.BadParameter("with --predictions give a split alone, no model", param_hint="MODEL")
     return "", Path(first)
+
+
+def _one_holds_the_other(one: Path, other: Path) -> bool:
+    one, other = one.absolute(), other.absolute()
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _checked_scale(scale: str | None, predictions: Path | None) -> str:
