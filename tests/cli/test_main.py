@@ -14,6 +14,7 @@ from facejobs.errors import ExitCode
 FACEJOBS = Path(sys.executable).with_name("facejobs")
 GROUPS = ("data", "train", "evaluate", "storage", "image", "import")
 COMMANDS = (
+    "detect",
     *("plan", "submit", "modify", "list", "versions", "show", "metrics", "delete", "gc", "export"),
     *("logs", "stop", "resume", "wait", "compare", "track", "backends", "queue"),
 )

@@ -43,7 +43,9 @@ def detect(
         str, typer.Option(help="Size at which photographs are shown: original, short-S (short side S) or multi.")
     ] = "original",
 ) -> None:
-    """Find faces: boxes, scores and landmarks, in pixels of the upright photograph.
+    """Find faces in photographs: boxes, scores and landmarks.
+
+    They are in pixels of the upright photograph.
 
     Exit code 0: all photographs were read; 3: some were not, the others were done.
     """
