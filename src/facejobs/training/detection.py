@@ -29,6 +29,8 @@ from facejobs.training.run import ExportingEngine, MeasuredSets, train
 log = logging.getLogger(__name__)
 
 _ANCHORS = Anchors(strides=LAYOUT.strides, sizes=LAYOUT.sizes, variances=LAYOUT.variances)
+_OWN_NETS = {"ssh": "vgg16", "mtcnn": "mtcnn"}
+"""Backbones of detectors that are of one net."""
 _CASCADE = Cascade(
     graphs=("p-net.onnx", "r-net.onnx", "o-net.onnx"),
     smallest_face=CASCADE.smallest_face,
@@ -130,10 +132,12 @@ class _Detection:
             input=PhotographInput(
                 name="images", multiple=1 if cascade else LAYOUT.multiple, mean=PIXEL_MEAN, scale=PIXEL_SCALE
             ),
-            outputs=DetectionOutputs(scores="scores", boxes="boxes", landmarks="landmarks"),
+            outputs=DetectionOutputs(
+                scores="scores", boxes="boxes", landmarks=None if parameters.detector == "ssh" else "landmarks"
+            ),
             anchors=None if cascade else _ANCHORS,
             cascade=_CASCADE if cascade else None,
-            backbone="mtcnn" if cascade else parameters.backbone,
+            backbone=_OWN_NETS.get(parameters.detector, parameters.backbone),
             score_threshold=self._watched[0].score_threshold() if self._watched else DEFAULT_THRESHOLD,
             nms_iou=parameters.nms_iou,
         )

@@ -20,8 +20,9 @@ _LARGEST_SIZE = 4096
 class DetectionParameters(Parameters):
     """Everything that decides what a detection run computes."""
 
-    detector: Literal["retinaface", "mtcnn"] = Field(
-        "retinaface", description="kind of detector; mtcnn has nets of its own and takes no notice of --backbone"
+    detector: Literal["retinaface", "ssh", "mtcnn"] = Field(
+        "retinaface",
+        description="kind of detector; ssh (of VGG-16) and mtcnn have nets of their own, whatever --backbone says",
     )
     backbone: Literal["mobilenet0.25", "mobilenet_v2", "resnet50"] = Field(
         "mobilenet0.25", description="network, by name"

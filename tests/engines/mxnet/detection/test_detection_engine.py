@@ -193,6 +193,14 @@ def test_a_trained_detector_exports_and_starts_another(tmp_path) -> None:
     np.testing.assert_array_equal(other.forward(images).boxes, engine.forward(images).boxes)
 
 
+def test_a_detector_without_landmarks_learns_on_the_same_code() -> None:
+    engine = DetectionEngine(parameters(detector="ssh", batch_size=2))
+    outcomes = [engine.step(batch(0, 64, 2), step, 1e-3, 0.0) for step in range(4)]
+    assert set(outcomes[0].measures) == {"class_loss", "box_loss", "positives"}
+    assert outcomes[-1].loss < 0.9 * outcomes[0].loss
+    assert engine.forward(batch(0).images).landmarks is None
+
+
 def test_a_checkpoint_of_another_net_is_refused() -> None:
     state = DetectionEngine(parameters()).state()
     state.pop(next(name for name in state if name.startswith("net/")))

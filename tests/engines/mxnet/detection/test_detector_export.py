@@ -13,7 +13,7 @@ from facejobs.engines.mxnet.detection.onnx_export import check_detector_parity, 
 from facejobs.engines.mxnet.errors import ExportError
 
 SHAPES = ((1, 32, 32), (2, 96, 64), (1, 64, 160))
-NETS = [("retinaface", "mobilenet0.25"), ("retinaface", "mobilenet_v2"), ("retinaface", "resnet50")]
+NETS = [("retinaface", "mobilenet0.25"), ("retinaface", "mobilenet_v2"), ("retinaface", "resnet50"), ("ssh", "vgg16")]
 
 
 def randomised(detector: str, backbone: str, devices: int = 1):

@@ -8,9 +8,9 @@ import pytest
 
 from facejobs.data.detection.anchors import AnchorLayout
 from facejobs.engines.mxnet.batch_norm import fuse_rectifiers
+from facejobs.engines.mxnet.detection.anchor_detector import ContextHead, OutputLayer
 from facejobs.engines.mxnet.detection.backbones import build_detection_backbone, detection_backbone_names
 from facejobs.engines.mxnet.detection.detectors import build_detector_net
-from facejobs.engines.mxnet.detection.retinaface import ContextHead, OutputLayer
 from facejobs.training.detection_parameters import DetectionParameters
 from facejobs.training.errors import ParameterError
 
@@ -35,12 +35,17 @@ def test_feature_maps(name: str) -> None:
     assert backbone.channels == CHANNELS[name]
 
 
-@pytest.mark.parametrize("name", sorted(CHANNELS))
-def test_outputs_are_those_of_the_anchors(name: str) -> None:
-    symbol = mx.sym.Group(list(build_detector_net("retinaface", name)(mx.sym.var("images"))))
-    _, outputs, _ = symbol.infer_shape(images=(2, 3, 64, 96))
+NETS = [*(("retinaface", name) for name in sorted(CHANNELS)), ("ssh", "vgg16")]
+
+
+@pytest.mark.parametrize(("detector", "backbone"), NETS)
+def test_outputs_are_those_of_the_anchors(detector: str, backbone: str) -> None:
+    net = build_detector_net(detector, backbone)
+    _, outputs, _ = mx.sym.Group(list(net(mx.sym.var("images")))).infer_shape(images=(2, 3, 64, 96))
     anchors = AnchorLayout().count(64, 96)
-    assert outputs == [(2, anchors), (2, anchors, 4), (2, anchors, 10)]
+    assert outputs == [(2, anchors), (2, anchors, 4), (2, anchors, 10)][: 3 if net.has_landmarks else 2]
+    assert net.has_landmarks == (detector == "retinaface")
+    assert (net.detector_name, net.backbone_name) == (detector, backbone)
 
 
 def test_outputs_come_row_by_row_then_by_column_then_by_anchor() -> None:
@@ -66,9 +71,15 @@ def test_a_context_head_sees_seven_pixels() -> None:
     assert seen[4:11, 4:11].all() and seen.sum() == 49
 
 
-@pytest.mark.parametrize("name", sorted(CHANNELS))
-def test_names_do_not_depend_on_earlier_nets_or_on_devices(name: str) -> None:
-    first, second, joint = (build_detector_net("retinaface", name, devices) for devices in (1, 1, 2))
+def test_ssh_has_the_convolutions_of_vgg16() -> None:
+    backbone = build_detector_net("ssh", "vgg16").backbone
+    weights = [shape for name, shape in shapes(backbone).items() if name.endswith("convolution.weight")]
+    assert sum(int(np.prod(shape)) for shape in weights) == 14_710_464  # 14,714,688 with the biases
+
+
+@pytest.mark.parametrize(("detector", "backbone"), NETS)
+def test_names_do_not_depend_on_earlier_nets_or_on_devices(detector: str, backbone: str) -> None:
+    first, second, joint = (build_detector_net(detector, backbone, devices) for devices in (1, 1, 2))
     assert shapes(first) == shapes(second) == shapes(joint)
     assert list(first.collect_params()) == list(second.collect_params())
 

@@ -6,9 +6,10 @@ from mxnet.gluon import nn
 
 from facejobs.engines.mxnet.detection.mtcnn import StageNet
 from facejobs.engines.mxnet.detection.retinaface import RetinaFace
+from facejobs.engines.mxnet.detection.ssh import SSH
 from facejobs.training.errors import ParameterError
 
-_DETECTORS: dict[str, Callable[[str, int], nn.HybridBlock]] = {"mtcnn": StageNet, "retinaface": RetinaFace}
+_DETECTORS: dict[str, Callable[[str, int], nn.HybridBlock]] = {"mtcnn": StageNet, "retinaface": RetinaFace, "ssh": SSH}
 
 
 def build_detector_net(detector: str, backbone: str, devices: int = 1) -> nn.HybridBlock:
