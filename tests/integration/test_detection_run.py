@@ -11,7 +11,7 @@ import pytest
 
 from facejobs.data.detection.photographs import read_photograph
 from facejobs.data.synthetic.detection_set import PhotographCounts, write_synthetic_detection
-from facejobs.inference.detector import OnnxDetector
+from facejobs.inference.detector import OnnxDetector, open_detector
 from facejobs.training.checkpoints import CheckpointStore
 
 STEPS = 6
@@ -70,7 +70,8 @@ def test_killed_and_resumed_is_bit_identical(whole_run, photographs, facejobs_co
 
 
 def test_what_is_published_detects(whole_run, photographs) -> None:
-    detector = OnnxDetector.load(whole_run / "model", score_threshold=0.0)
+    detector = open_detector(str(whole_run), score_threshold=0.0)
+    assert isinstance(detector, OnnxDetector)
     path = next((photographs / "test" / "images").rglob("*.jpg"))
     found = detector.detect(read_photograph(path))
     assert found.landmarks is not None and len(found) > 0 and np.isfinite(found.boxes).all()
