@@ -39,10 +39,10 @@ def likeness(images: np.ndarray) -> RawPredictions:
 
 
 def likeness_everywhere(images: np.ndarray) -> RawPredictions:
-    """Scores each window of 12 x 12 pixels of one image."""
-    views = np.lib.stride_tricks.sliding_window_view(images[0], (12, 12), axis=(0, 1))[::2, ::2]
-    raw = likeness(np.moveaxis(views.reshape(-1, 3, 12, 12), 1, 3))
-    return RawPredictions(raw.scores.T, np.zeros((1, len(raw.scores), 4), np.float32), None)
+    """Scores each window of 12 x 12 pixels of every image."""
+    views = np.lib.stride_tricks.sliding_window_view(images, (12, 12), axis=(1, 2))[:, ::2, ::2]
+    scores = likeness(np.moveaxis(views.reshape(-1, 3, 12, 12), 1, 3)).scores.reshape(len(images), -1)
+    return RawPredictions(scores, np.zeros((*scores.shape, 4), np.float32), None)
 
 
 NETS = likeness_everywhere, likeness, likeness
@@ -99,17 +99,25 @@ def test_nothing_is_found_where_nothing_is(shape: tuple[int, int, int]) -> None:
 def test_each_net_stops_what_it_scores_too_low() -> None:
     image = photograph((70, 50, 40))
     strict = CascadeSettings(proposal_threshold=1.01)
-    assert len(propose(likeness_everywhere, image, strict)) == 0
-    proposals = propose(likeness_everywhere, image, SETTINGS)
+    assert len(propose(likeness_everywhere, image[None], strict)[0]) == 0
+    proposals = propose(likeness_everywhere, image[None], SETTINGS)[0]
     assert len(proposals) > 0
     assert len(refine(likeness, image, proposals, CascadeSettings(refinement_threshold=1.01))) == 0
     assert len(detect_cascade(NETS, image, CascadeSettings(score_threshold=1.01))) == 0
 
 
+def test_each_image_has_proposals_of_its_own() -> None:
+    images = np.stack([photograph((70, 50, 40)), photograph(), photograph((0, 0, 40), (160, 90, 90))])
+    together = propose(likeness_everywhere, images, SETTINGS)
+    assert len(together[1]) == 0
+    for image, boxes in zip(images, together, strict=True):
+        assert np.array_equal(boxes, propose(likeness_everywhere, image[None], SETTINGS)[0])
+
+
 def test_no_more_than_the_most_candidates_go_on() -> None:
     image = photograph(*((40 * column, 40 * row, 24) for row in range(4) for column in range(6)))
-    assert len(propose(likeness_everywhere, image, SETTINGS)) >= 24
-    assert len(propose(likeness_everywhere, image, CascadeSettings(most_candidates=9))) == 9
+    assert len(propose(likeness_everywhere, image[None], SETTINGS)[0]) >= 24
+    assert len(propose(likeness_everywhere, image[None], CascadeSettings(most_candidates=9))[0]) == 9
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.floats(12, 80), st.floats(0.3, 0.9))

@@ -51,7 +51,7 @@ def detect_cascade(
     row by row; boxes and landmarks are offsets in window sides, boxes from the edges, landmarks from the upper left.
     """
     proposal, refinement, output = nets
-    boxes = propose(proposal, image, settings)
+    (boxes,) = propose(proposal, image[None], settings)
     boxes = refine(refinement, image, boxes, settings)
     if len(boxes) == 0:
         return Detections(boxes, np.empty(0, np.float32), np.empty((0, LANDMARKS, 2), np.float32))
@@ -69,21 +69,22 @@ def detect_cascade(
     return Detections(found[kept], scores[chosen[kept]], landmarks)
 
 
-def propose(net: Forward, image: NDArray[np.uint8], settings: CascadeSettings) -> NDArray[np.float32]:
-    """Return the boxes (N, 4) that P-Net takes for faces, the best first."""
-    boxes, scores = [np.empty((0, 4), np.float32)], [np.empty(0, np.float32)]
-    for shown in pyramid(image, settings):
-        raw = net(shown[None])
-        chosen = np.flatnonzero(raw.scores[0] >= settings.proposal_threshold)
-        # Before the suppression, whose time grows with the square of their number.
-        chosen = chosen[np.argsort(-raw.scores[0, chosen], kind="stable")[: settings.most_candidates]]
-        score = raw.scores[0, chosen]
-        moved = move_edges(windows_of(shown)[chosen], raw.boxes[0, chosen])
-        kept = suppress(moved, score, _SAME_LEVEL_IOU)
-        ratio = np.array([image.shape[1] / shown.shape[1], image.shape[0] / shown.shape[0]], np.float32)
-        boxes.append(moved[kept] * np.tile(ratio, 2))
-        scores.append(score[kept])
-    return _best(np.concatenate(boxes), np.concatenate(scores), settings)
+def propose(net: Forward, images: NDArray[np.uint8], settings: CascadeSettings) -> list[NDArray[np.float32]]:
+    """Return the boxes (N, 4) that P-Net takes for faces in each of `images` (n, H, W, 3), the best first."""
+    levels = [pyramid(image, settings) for image in images]
+    found: list[list[tuple[NDArray[np.float32], NDArray[np.float32]]]] = [[] for _ in images]
+    for shown in zip(*levels, strict=True):
+        raw = net(np.stack(shown))
+        windows = windows_of(shown[0])
+        ratio = np.array([images.shape[2] / shown[0].shape[1], images.shape[1] / shown[0].shape[0]], np.float32)
+        for of_image, scores, deltas in zip(found, raw.scores, raw.boxes, strict=True):
+            chosen = np.flatnonzero(scores >= settings.proposal_threshold)
+            # Before the suppression, whose time grows with the square of their number.
+            chosen = chosen[np.argsort(-scores[chosen], kind="stable")[: settings.most_candidates]]
+            moved = move_edges(windows[chosen], deltas[chosen])
+            kept = suppress(moved, scores[chosen], _SAME_LEVEL_IOU)
+            of_image.append((moved[kept] * np.tile(ratio, 2), scores[chosen[kept]]))
+    return [_best_of(of_image, settings) for of_image in found]
 
 
 def refine(
@@ -145,6 +146,14 @@ def crop_windows(image: NDArray[np.uint8], windows: NDArray[np.float32], size: i
         method = cv2.INTER_AREA if right - left > size else cv2.INTER_LINEAR
         cv2.resize(inside, (size, size), crop, interpolation=method)
     return crops
+
+
+def _best_of(
+    levels: list[tuple[NDArray[np.float32], NDArray[np.float32]]], settings: CascadeSettings
+) -> NDArray[np.float32]:
+    """The best of the boxes and scores found at every level of one pyramid."""
+    boxes = np.concatenate([np.empty((0, 4), np.float32), *(boxes for boxes, _ in levels)])
+    return _best(boxes, np.concatenate([np.empty(0, np.float32), *(scores for _, scores in levels)]), settings)
 
 
 def _best(boxes: NDArray[np.float32], scores: NDArray[np.float32], settings: CascadeSettings) -> NDArray[np.float32]:

@@ -123,15 +123,14 @@ class MtcnnEngine(TrainingEngine):
     def _samples(self, batch: DetectionBatch, step: int, number: int) -> WindowSamples:
         """The windows of every photograph of a batch: drawn ones, and what the nets before this one propose."""
         random = random_stream(self._parameters.seed, _WINDOW_STREAM + self._rank, step)
+        proposals = propose(self.nets[0], batch.images, _PROPOSING) if number > 0 else []
+        if number > 1:
+            pairs = zip(batch.images, proposals, strict=True)
+            proposals = [refine(self.nets[1], image, boxes, _PROPOSING) for image, boxes in pairs]
         samples = []
         for index, image in enumerate(batch.images):
             faces = faces_of(batch, index, LAYOUT)
-            windows = draw_windows(len(image), faces, random)
-            if number > 0:
-                proposed = propose(self.nets[0], image, _PROPOSING)
-                if number > 1:
-                    proposed = refine(self.nets[1], image, proposed, _PROPOSING)
-                windows = np.concatenate([windows, proposed])
+            windows = np.concatenate([draw_windows(len(image), faces, random), *proposals[index : index + 1]])
             samples.append(sample(image, faces, windows, WINDOWS[number], random))
         return join(samples)
 
