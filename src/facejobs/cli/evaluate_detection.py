@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from facejobs.data.detection.detection_split import DetectionSplit
     from facejobs.data.detection.faces import Detections
+    from facejobs.evaluation.detection import DetectionResult
     from facejobs.inference.detector import Detector
 
 _SCALE = "original"
@@ -56,39 +57,21 @@ def detection(
     Easy, medium and hard are measured where wider_easy_val.mat and the like lie in SPLIT.
     """
     model, folder = _model_and_split(first, second, predictions)
-    if draw and out is None:
-        raise typer.BadParameter("name the folder for the pictures with --out", param_hint="--draw")
-    if out is not None and save_predictions is not None and _one_holds_the_other(out, save_predictions):
-        raise typer.BadParameter("name a folder beside that of --out", param_hint="--save-predictions")
+    _check_outputs(out, draw, save_predictions)
+    shown = _checked_scale(scale, predictions)
     from facejobs.cli.detection_table import to_table
     from facejobs.data.detection.detection_split import DetectionSplit
-    from facejobs.data.detection.submission import read_submission, write_submission
+    from facejobs.data.detection.submission import write_submission
     from facejobs.data.fresh_output import fresh_directory
-    from facejobs.evaluation.detection import evaluate_detection
     from facejobs.evaluation.detection_errors import draw_worst
     from facejobs.evaluation.detection_results import save_results, to_json
-    from facejobs.evaluation.wider_face import find_subsets
 
-    shown = _checked_scale(scale, predictions)
     with (
         nullcontext() if out is None else fresh_directory(out) as results,
         nullcontext() if save_predictions is None else fresh_directory(save_predictions) as saved,
     ):
         split = DetectionSplit.open(folder)
-        subsets = find_subsets(folder, [image.path for image in split.images])
-        if predictions is not None:
-            described: dict[str, Any] = {"predictions": str(predictions)}
-            found = read_submission(predictions, split.images)
-        else:
-            described, found = _detect(model, shown, split)
-        result = evaluate_detection(
-            split.images,
-            found,
-            name=folder.resolve().name,
-            fingerprint=split.fingerprint(),
-            scale=shown,
-            subsets=subsets,
-        )
+        described, found, result = _evaluate(split, model, predictions, shown)
         if not as_json:
             typer.echo(to_table(result))
         if results is not None:
@@ -102,6 +85,30 @@ def detection(
         typer.echo(f"results and curves{', pictures of errors' if draw else ''}: {out}")
 
 
+def _evaluate(
+    split: "DetectionSplit", model: str, predictions: Path | None, scale: str
+) -> "tuple[dict[str, Any], list[Detections], DetectionResult]":
+    """What identifies the detector, what it found, and how good that is."""
+    from facejobs.data.detection.submission import read_submission
+    from facejobs.evaluation.detection import evaluate_detection
+    from facejobs.evaluation.wider_face import find_subsets
+
+    subsets = find_subsets(split.folder, [image.path for image in split.images])
+    if predictions is None:
+        described, found = _detect(model, scale, split)
+    else:
+        described, found = {"predictions": str(predictions)}, read_submission(predictions, split.images)
+    result = evaluate_detection(
+        split.images,
+        found,
+        name=split.folder.resolve().name,
+        fingerprint=split.fingerprint(),
+        scale=scale,
+        subsets=subsets,
+    )
+    return described, found, result
+
+
 def _model_and_split(first: str, second: str | None, predictions: Path | None) -> tuple[str, Path]:
     """With --predictions there is no model, so that the split comes first."""
     if predictions is None:
@@ -113,9 +120,14 @@ def _model_and_split(first: str, second: str | None, predictions: Path | None) -
     return "", Path(first)
 
 
-def _one_holds_the_other(one: Path, other: Path) -> bool:
-    one, other = one.absolute(), other.absolute()
-    return one.is_relative_to(other) or other.is_relative_to(one)
+def _check_outputs(out: Path | None, draw: int, save_predictions: Path | None) -> None:
+    if draw and out is None:
+        raise typer.BadParameter("name the folder for the pictures with --out", param_hint="--draw")
+    if out is None or save_predictions is None:
+        return
+    one, other = out.absolute(), save_predictions.absolute()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise typer.BadParameter("name a folder beside that of --out", param_hint="--save-predictions")
 
 
 def _checked_scale(scale: str | None, predictions: Path | None) -> str:
