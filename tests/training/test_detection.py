@@ -201,7 +201,7 @@ def without_images(data: Path) -> None:
         (nan_label, r"label.txt:25"),
         (only_val, "holds no photographs to train on"),
         (without_images, "no images/ in it"),
-        (shutil.rmtree, "data"),
+        (shutil.rmtree, "data: no such directory"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
