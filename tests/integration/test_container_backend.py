@@ -62,7 +62,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: dict[str, 
     yield tmp_path / "state"
     try:
         # A version has ended a moment before its container has.
-        until(lambda: not containers(), 20)
+        until(lambda: not containers(), 120)
     finally:
         for number in containers():
             podman("kill", "--signal", "KILL", number)

@@ -1,5 +1,6 @@
 """What a container job is planned as, with tools that answer as told."""
 
+import json
 import os
 import shlex
 import shutil
@@ -14,6 +15,7 @@ from job_records import a_spec
 
 from facejobs.jobs.backends.base import HIDDEN, Plan
 from facejobs.jobs.backends.container import ContainerBackend
+from facejobs.jobs.backends.container_run import LABEL_JOB, LABEL_URL, LABEL_VERSION
 from facejobs.jobs.backends.container_tool import find_tool
 from facejobs.jobs.backends.opening import open_backend
 from facejobs.jobs.errors import JobError
@@ -280,3 +282,12 @@ def test_a_tool_that_fails_has_not_said_that_the_container_is_gone(podman: FakeT
     podman.answer("container inspect", 125, error="Error: database is locked")
     with pytest.raises(JobError, match=r"podman does not say how container one is: .*database is locked"):
         tool.is_running("one")
+
+
+@pytest.mark.parametrize(("status", "listed"), [("running", ["V0003"]), ("exited", []), ("removing", [])])
+def test_containers_of_others_are_listed_while_they_run(podman: FakeTool, status: str, listed: list[str]) -> None:
+    labels = {LABEL_JOB: "other", LABEL_VERSION: "V0003", LABEL_URL: "/elsewhere/jobs/other/V0003"}
+    facts = {"Name": "x", "State": {"Status": status}, "Config": {"Labels": labels}}
+    podman.answer("ps", out="x\n")
+    podman.answer("container inspect", out=json.dumps([facts]))
+    assert [item.version for item in ContainerBackend().list()] == listed

@@ -15,7 +15,7 @@ from facejobs.jobs.backends.container_run import (
     container_name,
     describe_run,
 )
-from facejobs.jobs.backends.container_tool import ContainerTool, find_tool
+from facejobs.jobs.backends.container_tool import ContainerTool, find_tool, has_ended
 from facejobs.jobs.backends.container_user import ContainerUser, choose_user
 from facejobs.jobs.backends.local_plan import store_url, work_folder
 from facejobs.jobs.backends.local_supervisor import Order
@@ -153,6 +153,8 @@ class ContainerBackend(SupervisedBackend):
             native = str(facts["State"]["Status"]) if facts else "waiting"
             found.append(QueuedJob(name, item.job, item.version, item.state, native, item.url))
         for name, facts in there.items():
+            if has_ended(facts):
+                continue
             labels = facts["Config"]["Labels"]
             job, version, url = (str(labels.get(label, "")) for label in (LABEL_JOB, LABEL_VERSION, LABEL_URL))
             found.append(QueuedJob(name, job, version, State.RUNNING, str(facts["State"]["Status"]), url))

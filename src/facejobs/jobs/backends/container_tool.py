@@ -67,7 +67,7 @@ class ContainerTool(Tool):
     def is_running(self, container: str) -> bool:
         """Whether a container of that name is there and has not ended."""
         facts = self.inspect(container)
-        return facts is not None and facts["State"]["Status"] not in _ENDED
+        return facts is not None and not has_ended(facts)
 
     def signal(self, container: str, name: str) -> None:
         """Send a signal to the first process of a container; one that is gone is no error."""
@@ -89,6 +89,11 @@ class ContainerTool(Tool):
 
     def _ask(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return ask(self, arguments, _ASK_SECONDS)
+
+
+def has_ended(facts: dict[str, Any]) -> bool:
+    """Whether a container, as the tool describes it, runs no more: to remove it can take a while."""
+    return facts["State"]["Status"] in _ENDED
 
 
 def find_tool(wanted: str | None = None) -> ContainerTool:
