@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -110,7 +110,7 @@ class SupervisedBackend(ABC):
             raise JobError("this machine cannot run the job: " + "; ".join(plan.impossible))
         environment, work = self.environment_of(spec), work_of(version)
         folder = Path.cwd() if fresh else self._command_folder(work)
-        with _locked(work) as lock:
+        with _locked(work, lambda: read_status(version.store).state.ended) as lock:
             self.kill(work)
             if fresh:
                 _empty(work)
@@ -233,21 +233,27 @@ def _empty(work: Path) -> None:
 _LOCK = "supervisor.lock"
 # A supervisor that has recorded the end of its job tidies up before it ends itself.
 _LOCK_SECONDS = 15.0
+# A supervisor that has said how the job ended may still be removing its container.
+_CLEANING_SECONDS = 180.0
 
 
 @contextlib.contextmanager
-def _locked(work: Path) -> Iterator[int]:
-    """The work folder's lock, as an open file that a supervisor inherits; JobError if one holds it already."""
+def _locked(work: Path, cleaning: Callable[[], bool]) -> Iterator[int]:
+    """The work folder's lock, as an open file that a supervisor inherits; JobError if one holds it already.
+
+    One that is only `cleaning` up after a job that has ended is waited for longer.
+    """
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = os.open(work / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + _LOCK_SECONDS
+    began = time.monotonic()
     try:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() > deadline:
+                waited = time.monotonic() - began
+                if waited > _CLEANING_SECONDS or (waited > _LOCK_SECONDS and not cleaning()):
                     raise JobError(f"another process is starting this job, or runs it, in {work}") from None
             time.sleep(_POLL_SECONDS)
         yield file
