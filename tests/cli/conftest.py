@@ -1,8 +1,9 @@
-"""`facejobs data …` in this process."""
+"""`facejobs …` in this process."""
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -19,11 +20,11 @@ class Finished:
 
 
 @pytest.fixture
-def data(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finished]:
-    """Runs `facejobs data …` in this process, through the same `main` as the console script."""
+def facejobs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finished]:
+    """Runs `facejobs …` in this process, through the same `main` as the console script."""
 
     def run(*arguments: object) -> Finished:
-        monkeypatch.setattr(sys, "argv", ["facejobs", "data", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["facejobs", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as caught:
             main()
@@ -31,3 +32,9 @@ def data(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
         return Finished(int(caught.value.code or 0), output.out, output.err)
 
     return run
+
+
+@pytest.fixture
+def data(facejobs: Callable[..., Finished]) -> Callable[..., Finished]:
+    """Runs `facejobs data …`."""
+    return partial(facejobs, "data")

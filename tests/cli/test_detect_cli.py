@@ -2,10 +2,10 @@
 
 import io
 import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,37 +13,19 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from facejobs.cli.main import main
 from facejobs.errors import ExitCode
 
 ROTATED = 6
 """EXIF orientation: the stored pixels are to be turned a quarter clockwise."""
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a finished command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Detect = Callable[..., Done]
+Detect = Callable[..., Any]
 
 
 @pytest.fixture
-def detect(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Detect:
+def detect(facejobs: Callable[..., Any]) -> Detect:
     """Runs `facejobs detect` with the given arguments, through the whole command line."""
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["facejobs", "detect", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        printed = capsys.readouterr()
-        return Done(int(stopped.value.code or 0), printed.out, printed.err)
-
-    return run
+    return partial(facejobs, "detect")
 
 
 @pytest.fixture

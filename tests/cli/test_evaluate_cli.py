@@ -6,8 +6,9 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +16,6 @@ import pytest
 import simplejpeg
 from onnx import TensorProto, helper
 
-from facejobs.cli.main import main
 from facejobs.data.model_artifact import (
     ModelInput,
     ModelOutput,
@@ -28,30 +28,13 @@ from facejobs.errors import ExitCode
 SIDE = 16
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a finished command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Evaluate = Callable[..., Done]
+Evaluate = Callable[..., Any]
 
 
 @pytest.fixture
-def evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Evaluate:
+def evaluate(facejobs: Callable[..., Any]) -> Evaluate:
     """Runs `facejobs evaluate verification` with the given arguments, through the whole command line."""
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["facejobs", "evaluate", "verification", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        printed = capsys.readouterr()
-        return Done(int(stopped.value.code or 0), printed.out, printed.err)
-
-    return run
+    return partial(facejobs, "evaluate", "verification")
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,15 @@
 """`facejobs evaluate detection` from the command line, with good input and with bad."""
 
 import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from facejobs.cli.main import main
 from facejobs.data.detection.detection_split import DetectionSplit
 from facejobs.data.detection.faces import Detections
 from facejobs.data.detection.submission import write_submission
@@ -19,30 +18,13 @@ from facejobs.errors import ExitCode
 LABELS = "# a/one.jpg\n10 10 40 40\n# a/two.jpg\n60 20 30 30\n# a/none.jpg\n"
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a finished command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Evaluate = Callable[..., Done]
+Evaluate = Callable[..., Any]
 
 
 @pytest.fixture
-def evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Evaluate:
+def evaluate(facejobs: Callable[..., Any]) -> Evaluate:
     """Runs `facejobs evaluate detection` with the given arguments, through the whole command line."""
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["facejobs", "evaluate", "detection", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        printed = capsys.readouterr()
-        return Done(int(stopped.value.code or 0), printed.out, printed.err)
-
-    return run
+    return partial(facejobs, "evaluate", "detection")
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """A published cascade finds faces; its graphs compare windows with a pattern instead of having learnt one."""
 
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from facejobs.cli.main import main
 from facejobs.data.detection.test_scale import TestScale
 from facejobs.data.model_artifact import (
     Cascade,
@@ -146,3 +149,19 @@ def test_descriptions_that_make_no_sense_are_refused(published: Path, change: Ca
     path.write_text(change(path.read_text()))
     with pytest.raises(ModelError, match="is not a valid model description"):
         open_detector(str(published))
+
+
+def test_an_evaluation_says_which_graphs_it_measured(
+    published: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    split = tmp_path_factory.mktemp("split")
+    (split / "images").mkdir()
+    cv2.imwrite(str(split / "images" / "one.png"), photograph((40, 30, 56)))
+    (split / "label.txt").write_text("# one.png\n40 30 56 56\n")
+    monkeypatch.setattr(sys, "argv", ["facejobs", "evaluate", "detection", str(published), str(split), "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    model = json.loads(capsys.readouterr().out)["model"]
+    assert model["sha256"] == {name: digest.sha256 for name, digest in describe(published).files.items()}
+    assert sorted(model["sha256"]) == sorted(GRAPHS)

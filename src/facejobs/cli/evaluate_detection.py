@@ -159,16 +159,17 @@ def _detect(model: str, scale: str, split: "DetectionSplit") -> tuple[dict[str, 
 
 
 def _describe(detector: "Detector") -> dict[str, Any]:
-    from facejobs.data.model_artifact import GRAPH_NAME
     from facejobs.inference.detector import OnnxDetector
+    from facejobs.inference.mtcnn import MtcnnDetector
 
-    if not isinstance(detector, OnnxDetector):
+    if not isinstance(detector, OnnxDetector | MtcnnDetector):
         return {"detector": detector.name}
+    description = detector.description
     return {
         "path": str(detector.folder),
-        "sha256": detector.description.files[GRAPH_NAME].sha256,
+        "sha256": {name: description.files[name].sha256 for name in description.graphs},
         "detector": detector.name,
-        "backbone": detector.description.backbone,
+        "backbone": description.backbone,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from facejobs.data.check.duplicates import check_duplicates
-from facejobs.data.check.findings import FindingLog
+from facejobs.data.check.findings import FindingCounts, FindingLog
 from facejobs.data.check.identities import check_identities, check_labels, count_identities
 from facejobs.data.check.image_list import check_list
 from facejobs.data.check.images import ImageColumns, ImageJudge
@@ -25,7 +25,7 @@ _IMAGES_PER_IDENTITY = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 @dataclass(frozen=True, slots=True)
-class CheckReport:
+class CheckReport(FindingCounts):
     """What `check_records` found. `records` counts whole records; sizes are (height, width) in pixels."""
 
     path: Path
@@ -38,16 +38,6 @@ class CheckReport:
     image_sizes: dict[tuple[int, int], int]
     images_per_identity: Spread | None
     findings: FindingLog
-
-    @property
-    def errors(self) -> int:
-        """How many errors there are; none means that the data can be trained on."""
-        return self.findings.total("error")
-
-    @property
-    def warnings(self) -> int:
-        """How many warnings there are."""
-        return self.findings.total("warning")
 
 
 def check_records(directory: Path, threads: int, progress: Progress) -> CheckReport:

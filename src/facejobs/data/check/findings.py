@@ -78,3 +78,21 @@ class FindingLog:
     def total(self, severity: Severity) -> int:
         """Return how many findings of `severity` there were, shown or not."""
         return sum(count for (of, _), count in self.counts.items() if of == severity)
+
+
+class FindingCounts:
+    """How many `findings` a report of a check has."""
+
+    __slots__ = ()
+
+    findings: FindingLog
+
+    @property
+    def errors(self) -> int:
+        """How many errors there are; none means that the data can be trained on."""
+        return self.findings.total("error")
+
+    @property
+    def warnings(self) -> int:
+        """How many warnings there are."""
+        return self.findings.total("warning")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.data.check.face_labels import check_faces
-from facejobs.data.check.findings import FileFinding, FindingLog, Severity
+from facejobs.data.check.findings import FileFinding, FindingCounts, FindingLog, Severity
 from facejobs.data.check.photographs import PhotographVerdict, judge_photographs
 from facejobs.data.check.spread import Spread, spread_of
 from facejobs.data.detection.detection_split import IMAGES, LABELS, find_splits, require_split
@@ -37,7 +37,7 @@ class SplitCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class PhotographReport:
+class PhotographReport(FindingCounts):
     """What `check_photographs` found. Sizes are (height, width) in pixels, None where no photograph is readable."""
 
     path: Path
@@ -46,16 +46,6 @@ class PhotographReport:
     largest: tuple[int, int] | None
     face_heights: Spread | None
     findings: FindingLog
-
-    @property
-    def errors(self) -> int:
-        """How many errors there are; none means that the data can be trained on."""
-        return self.findings.total("error")
-
-    @property
-    def warnings(self) -> int:
-        """How many warnings there are."""
-        return self.findings.total("warning")
 
 
 @dataclass(slots=True)
