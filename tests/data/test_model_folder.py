@@ -7,19 +7,10 @@ from typing import Any
 
 import pytest
 
-from facejobs.data.model_artifact import (
-    DetectionDescription,
-    Metric,
-    ModelError,
-    ModelInput,
-    ModelOutput,
-    OperatingPoint,
-    RecognitionDescription,
-    describe_files,
-    find_model_folder,
-    load_description,
-    write_description,
-)
+from facejobs.data.detection.detector_description import DetectionDescription
+from facejobs.data.errors import ModelError
+from facejobs.data.model_description import Metric, ModelInput, ModelOutput, OperatingPoint, RecognitionDescription
+from facejobs.data.model_folder import describe_files, find_model_folder, load_description, write_description
 from facejobs.errors import ExitCode
 
 
