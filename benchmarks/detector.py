@@ -26,17 +26,15 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from facejobs.cli.detect import print_detections
-from facejobs.data.detection.prediction import DecodingSettings
-from facejobs.data.model_artifact import (
-    GRAPH_NAME,
+from facejobs.data.detection.detector_description import (
     Anchors,
     DetectionDescription,
     DetectionOutputs,
     PhotographInput,
-    describe_files,
-    find_model_folder,
-    write_description,
 )
+from facejobs.data.detection.prediction import DecodingSettings
+from facejobs.data.model_description import GRAPH_NAME
+from facejobs.data.model_folder import describe_files, find_model_folder, write_description
 from facejobs.inference.detector import OnnxDetector, open_detector
 from facejobs.inference.pixels import network_input
 

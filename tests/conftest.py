@@ -40,7 +40,8 @@ def _publish_spot_detector(folder: Path, landmarks: bool = True, score_threshold
     import onnx
     from onnx import helper, numpy_helper
 
-    from facejobs.data import model_artifact as artifact
+    from facejobs.data.detection import detector_description as detector
+    from facejobs.data.model_folder import describe_files, write_description
 
     deltas = {"boxes": np.zeros(4, np.float32)}
     if landmarks:
@@ -79,16 +80,16 @@ def _publish_spot_detector(folder: Path, landmarks: bool = True, score_threshold
     values: dict[str, Any] = {
         "detector": "retinaface",
         "backbone": "spots",
-        "input": artifact.PhotographInput(name="images", multiple=32),
-        "outputs": artifact.DetectionOutputs(
+        "input": detector.PhotographInput(name="images", multiple=32),
+        "outputs": detector.DetectionOutputs(
             scores="scores", boxes="boxes", landmarks="landmarks" if landmarks else None
         ),
-        "anchors": artifact.Anchors(strides=(8, 16, 32), sizes=((16, 32), (64, 128), (256, 512)), variances=(0.1, 0.2)),
+        "anchors": detector.Anchors(strides=(8, 16, 32), sizes=((16, 32), (64, 128), (256, 512)), variances=(0.1, 0.2)),
         "score_threshold": score_threshold,
         "nms_iou": 0.4,
-        "files": artifact.describe_files(folder, ["model.onnx"]),
+        "files": describe_files(folder, ["model.onnx"]),
     }
-    artifact.write_description(folder, artifact.DetectionDescription(**{**values, **changes}))
+    write_description(folder, detector.DetectionDescription(**{**values, **changes}))
     return folder
 
 

@@ -16,13 +16,8 @@ import pytest
 import simplejpeg
 from onnx import TensorProto, helper
 
-from facejobs.data.model_artifact import (
-    ModelInput,
-    ModelOutput,
-    RecognitionDescription,
-    describe_files,
-    write_description,
-)
+from facejobs.data.model_description import ModelInput, ModelOutput, RecognitionDescription
+from facejobs.data.model_folder import describe_files, write_description
 from facejobs.errors import ExitCode
 
 SIDE = 16

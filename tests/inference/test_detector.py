@@ -9,20 +9,12 @@ import numpy as np
 import onnx
 import pytest
 
+from facejobs.data.detection.detector_description import Anchors, DetectionOutputs, PhotographInput
+from facejobs.data.detection.detector_description import DetectionDescription as Description
 from facejobs.data.detection.test_scale import ORIGINAL, TestScale
-from facejobs.data.model_artifact import (
-    Anchors,
-    DetectionOutputs,
-    ModelError,
-    ModelInput,
-    ModelOutput,
-    PhotographInput,
-    RecognitionDescription,
-    describe_files,
-    load_description,
-    write_description,
-)
-from facejobs.data.model_artifact import DetectionDescription as Description
+from facejobs.data.errors import ModelError
+from facejobs.data.model_description import ModelInput, ModelOutput, RecognitionDescription
+from facejobs.data.model_folder import describe_files, load_description, write_description
 from facejobs.inference.detector import OnnxDetector, open_detector
 from facejobs.inference.haar import HaarDetector
 

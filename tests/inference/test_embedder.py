@@ -11,14 +11,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from facejobs.data.model_artifact import (
-    ModelError,
-    ModelInput,
-    ModelOutput,
-    RecognitionDescription,
-    describe_files,
-    write_description,
-)
+from facejobs.data.errors import ModelError
+from facejobs.data.model_description import ModelInput, ModelOutput, RecognitionDescription
+from facejobs.data.model_folder import describe_files, write_description
 from facejobs.inference.embedder import Embedder
 
 HEIGHT, WIDTH = 4, 6

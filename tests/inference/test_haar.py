@@ -12,7 +12,7 @@ from facejobs.data.detection.label_files import read_labels
 from facejobs.data.detection.overlap import intersection_over_union
 from facejobs.data.detection.photographs import read_photograph
 from facejobs.data.detection.test_scale import TestScale
-from facejobs.data.model_artifact import ModelError
+from facejobs.data.errors import ModelError
 from facejobs.inference.haar import HaarDetector
 
 

@@ -13,16 +13,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from facejobs.cli.main import main
-from facejobs.data.detection.test_scale import TestScale
-from facejobs.data.model_artifact import (
+from facejobs.data.detection.detector_description import (
     Cascade,
     DetectionDescription,
     DetectionOutputs,
-    ModelError,
     PhotographInput,
-    describe_files,
-    write_description,
 )
+from facejobs.data.detection.test_scale import TestScale
+from facejobs.data.errors import ModelError
+from facejobs.data.model_folder import describe_files, write_description
 from facejobs.inference.detector import open_detector
 from facejobs.inference.mtcnn import MtcnnDetector
 

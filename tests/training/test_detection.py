@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from counting_engine import CountingEngine
 
+from facejobs.data.detection.detector_description import DetectionDescription
 from facejobs.data.detection.prediction import RawPredictions
 from facejobs.data.errors import DataError
-from facejobs.data.model_artifact import DetectionDescription, load_description
+from facejobs.data.model_folder import load_description
 from facejobs.training.detection import train_detection
 from facejobs.training.detection_parameters import LAYOUT, DetectionParameters
 from facejobs.training.errors import ParameterError, RunFolderError

@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 
-from facejobs.data.model_artifact import Metric
+from facejobs.data.model_description import Metric
 from facejobs.training.errors import DivergedError
 from facejobs.training.loop import TrainingLoop, total_steps
 from facejobs.training.parameters import Parameters

@@ -40,7 +40,7 @@ def verification(
     """Measure 1:1 verification: 10-fold accuracy, and TAR at FAR 1e-1, 1e-2 and 1e-3."""
     from facejobs.cli.verification_table import to_table
     from facejobs.data.fresh_output import fresh_directory
-    from facejobs.data.model_artifact import find_model_folder
+    from facejobs.data.model_folder import find_model_folder
     from facejobs.data.pair_sets import find_pair_sets
     from facejobs.evaluation.results import save_results, to_json
     from facejobs.inference.embedder import Embedder
@@ -83,7 +83,7 @@ def _evaluate(embedder: "Embedder", path: Path, batch_size: int) -> "Verificatio
 
 
 def _describe(embedder: "Embedder") -> dict[str, Any]:
-    from facejobs.data.model_artifact import GRAPH_NAME
+    from facejobs.data.model_description import GRAPH_NAME
 
     description = embedder.description
     return {

@@ -1,4 +1,4 @@
-"""Errors about face data."""
+"""Errors about face data and published models."""
 
 from facejobs.errors import ExitCode, FacejobsError
 
@@ -19,3 +19,9 @@ class OutputExistsError(FacejobsError):
     """Writing would destroy something that is already there."""
 
     exit_code = ExitCode.OUTPUT_REFUSED
+
+
+class ModelError(FacejobsError):
+    """A published model is missing, damaged, or not what its description says."""
+
+    exit_code = ExitCode.BAD_MODEL

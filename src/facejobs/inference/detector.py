@@ -7,17 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.data.detection.anchors import AnchorLayout
+from facejobs.data.detection.detector_description import DetectionDescription
 from facejobs.data.detection.faces import Detections
 from facejobs.data.detection.prediction import DecodingSettings, RawPredictions
 from facejobs.data.detection.test_scale import ORIGINAL, TestScale, detect_at
-from facejobs.data.model_artifact import (
-    DESCRIPTION_NAME,
-    GRAPH_NAME,
-    DetectionDescription,
-    ModelError,
-    find_model_folder,
-    load_description,
-)
+from facejobs.data.errors import ModelError
+from facejobs.data.model_description import DESCRIPTION_NAME, GRAPH_NAME
+from facejobs.data.model_folder import find_model_folder, load_description
 from facejobs.inference.haar import HaarDetector
 from facejobs.inference.mtcnn import MtcnnDetector
 from facejobs.inference.net import open_net, run_net

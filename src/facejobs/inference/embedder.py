@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facejobs.data.model_artifact import GRAPH_NAME, ModelError, RecognitionDescription, load_description
+from facejobs.data.errors import ModelError
+from facejobs.data.model_description import GRAPH_NAME, RecognitionDescription
+from facejobs.data.model_folder import load_description
 from facejobs.inference.onnx_graph import OnnxGraph
 from facejobs.inference.pixels import network_input
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from facejobs.data.detection.faces import Detections
 from facejobs.data.detection.suppression import suppress
 from facejobs.data.detection.test_scale import ORIGINAL, TestScale, detect_scaled
-from facejobs.data.model_artifact import ModelError
+from facejobs.data.errors import ModelError
 
 _CASCADE = "haarcascade_frontalface_default.xml"
 _SCALE_STEP = 1.1

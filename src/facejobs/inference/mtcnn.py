@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.data.detection.cascade import CascadeSettings, detect_cascade, windows_of
+from facejobs.data.detection.detector_description import Cascade, DetectionDescription
 from facejobs.data.detection.faces import Detections
 from facejobs.data.detection.prediction import RawPredictions
 from facejobs.data.detection.test_scale import TestScale, detect_scaled
-from facejobs.data.model_artifact import DESCRIPTION_NAME, Cascade, DetectionDescription, ModelError
+from facejobs.data.errors import ModelError
+from facejobs.data.model_description import DESCRIPTION_NAME
 from facejobs.inference.net import open_net, run_net
 from facejobs.inference.onnx_graph import OnnxGraph
 

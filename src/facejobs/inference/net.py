@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facejobs.data.detection.detector_description import DetectionDescription
 from facejobs.data.detection.prediction import RawPredictions
-from facejobs.data.model_artifact import DetectionDescription, ModelError
+from facejobs.data.errors import ModelError
 from facejobs.inference.onnx_graph import OnnxGraph, Sizes
 from facejobs.inference.pixels import network_input
 

@@ -9,7 +9,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from facejobs.data.model_artifact import DESCRIPTION_NAME, ModelError
+from facejobs.data.errors import ModelError
+from facejobs.data.model_description import DESCRIPTION_NAME
 
 _QUIET = 4  # ONNX Runtime logs fatal errors only; the others arrive as exceptions
 

@@ -7,9 +7,15 @@ from typing import Any, Protocol
 
 from facejobs.data.detection.detection_batches import DetectionBatch, DetectionBatches
 from facejobs.data.detection.detection_split import DetectionSplit
+from facejobs.data.detection.detector_description import (
+    Anchors,
+    Cascade,
+    DetectionDescription,
+    DetectionOutputs,
+    PhotographInput,
+)
 from facejobs.data.detection.matching import MatchingRule
 from facejobs.data.detection.photo_augmentation import PhotoAugmentation
-from facejobs.data.model_artifact import Anchors, Cascade, DetectionDescription, DetectionOutputs, PhotographInput
 from facejobs.data.normalization import PIXEL_MEAN, PIXEL_SCALE
 from facejobs.training.data_kind import refuse_other_kind
 from facejobs.training.detection_parameters import CASCADE, LAYOUT, DetectionParameters

@@ -17,7 +17,7 @@ from facejobs.data.detection.photographs import read_photograph
 from facejobs.data.detection.prediction import DecodingSettings, Forward, RawPredictions
 from facejobs.data.detection.test_scale import TestScale, detect_at, detect_scaled
 from facejobs.data.errors import DataError
-from facejobs.data.model_artifact import Metric
+from facejobs.data.model_description import Metric
 from facejobs.evaluation.detection import DetectionResult, evaluate_detection
 from facejobs.evaluation.precision_recall_picture import draw_precision_recall
 from facejobs.evaluation.wider_face import find_subsets

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic
 
-from facejobs.data.model_artifact import Metric
+from facejobs.data.model_description import Metric
 from facejobs.training.checkpoints import Checkpoint
 from facejobs.training.distributed.group import Alone, WorkerGroup
 from facejobs.training.divergence import DivergenceWatch, write_report

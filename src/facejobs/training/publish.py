@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from facejobs.data.model_artifact import ModelDescription, write_description
+from facejobs.data.model_folder import ModelDescription, write_description
 from facejobs.training.run_folder import RunFolder
 
 

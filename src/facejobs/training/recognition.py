@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from facejobs.data.errors import DataError
 from facejobs.data.face_records import FaceRecordFile
 from facejobs.data.fingerprint import fingerprint
-from facejobs.data.model_artifact import ModelInput, ModelOutput, OperatingPoint, RecognitionDescription
+from facejobs.data.model_description import ModelInput, ModelOutput, OperatingPoint, RecognitionDescription
 from facejobs.data.normalization import IMAGE_SIZE, PIXEL_MEAN, PIXEL_SCALE
 from facejobs.data.pipeline import Augmentation, Batch, TrainingBatches
 from facejobs.training.data_kind import refuse_other_kind

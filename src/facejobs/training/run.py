@@ -9,7 +9,8 @@ from typing import Any, Protocol, Self
 
 from facejobs import __version__
 from facejobs.data.errors import DataError
-from facejobs.data.model_artifact import Metric, ModelDescription, describe_files
+from facejobs.data.model_description import Metric
+from facejobs.data.model_folder import ModelDescription, describe_files
 from facejobs.training.distributed.group import Alone, WorkerGroup
 from facejobs.training.engine import BatchSource, BatchType, Engine
 from facejobs.training.errors import ParameterError

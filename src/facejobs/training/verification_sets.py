@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facejobs.data.model_artifact import Metric
+from facejobs.data.model_description import Metric
 from facejobs.data.pair_sets import sets_around
 from facejobs.data.pairs import VerificationPairs, load_pairs, set_name
 from facejobs.evaluation.pair_scores import write_pair_scores

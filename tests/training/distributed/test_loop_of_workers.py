@@ -5,7 +5,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from facejobs.data.model_artifact import Metric
+from facejobs.data.model_description import Metric
 from facejobs.training import loop as module
 from facejobs.training.errors import DivergedError
 from facejobs.training.loop import TrainingLoop
