@@ -63,6 +63,9 @@ class OnnxDetector:
         return raw
 
 
+PublishedDetector = OnnxDetector | MtcnnDetector
+
+
 def open_detector(
     name: str, scale: TestScale = ORIGINAL, score_threshold: float | None = None, threads: int | None = None
 ) -> Detector:
@@ -72,7 +75,13 @@ def open_detector(
     """
     if name == HAAR:
         return HaarDetector(scale, score_threshold)
-    folder = find_model_folder(Path(name))
+    return open_published(find_model_folder(Path(name)), scale, score_threshold, threads)
+
+
+def open_published(
+    folder: Path, scale: TestScale = ORIGINAL, score_threshold: float | None = None, threads: int | None = None
+) -> PublishedDetector:
+    """Open the detector in the model folder `folder`, as `open_detector` does."""
     description = load_description(folder, DetectionDescription)
     score = description.score_threshold if score_threshold is None else score_threshold
     if description.cascade is not None:

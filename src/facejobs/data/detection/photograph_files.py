@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -49,7 +49,7 @@ def read_ahead(paths: Sequence[Path]) -> Iterator[tuple[Path, Photograph | DataE
     return work_ahead(_read, paths)
 
 
-def work_ahead(work: Callable[[Path], Result], paths: Sequence[Path]) -> Iterator[tuple[Path, Result]]:
+def work_ahead(work: Callable[[Path], Result], paths: Iterable[Path]) -> Iterator[tuple[Path, Result]]:
     """Yield each path with what `work` makes of it, in order; two are worked on while the last result is in use.
 
     Raises what `work` raises.

@@ -1,0 +1,212 @@
+"""From photographs to embeddings: find the faces, align them, embed them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facejobs.data.alignment import TEMPLATE_SIZE, align_face
+from facejobs.data.detection.faces import Detections
+from facejobs.data.detection.photograph_files import work_ahead
+from facejobs.data.detection.photographs import Photograph, read_photograph
+from facejobs.data.detection.test_scale import ORIGINAL, TestScale
+from facejobs.data.errors import DataError, ModelError
+from facejobs.data.model_folder import find_model_folder
+from facejobs.inference.detector import HAAR, PublishedDetector, open_published
+from facejobs.inference.embedder import Embedder
+from facejobs.inference.model_identity import ModelIdentity, identity_of
+
+_FACES_AT_ONCE = 64
+_MOST_WAITING = 32
+"""Photographs that wait for the embeddings of their faces."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DescribedFace:
+    """A face in pixels of its upright photograph.
+
+    `box` (4,) float32 is x1, y1, x2, y2; `landmarks` (5, 2) float32; `embedding` (D,) float32 of length 1; `aligned`
+    the uint8 (112, 112, 3) RGB pixels that were embedded.
+    """
+
+    box: NDArray[np.float32]
+    score: float
+    landmarks: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    aligned: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DescribedPhotograph:
+    """The faces of a photograph of `width` x `height` pixels, the highest score first.
+
+    `unaligned` counts detections that are not among them, because their landmarks are not laid out like a face.
+    """
+
+    width: int
+    height: int
+    faces: tuple[DescribedFace, ...]
+    unaligned: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _AlignedFaces:
+    """Of one photograph the detections that could be aligned, and their pixels (N, 112, 112, 3)."""
+
+    width: int
+    height: int
+    found: Detections
+    landmarks: NDArray[np.float32]
+    crops: NDArray[np.uint8]
+    unaligned: int
+
+
+class FacePipeline:
+    """A detector and a recogniser; `describe` and `embed_aligned` may be called from several threads at once."""
+
+    def __init__(self, detector: PublishedDetector, recogniser: Embedder) -> None:
+        """Join two opened models.
+
+        Raises ModelError where the detector gives no landmarks, or the recogniser takes faces of another size than
+        those that alignment gives.
+        """
+        if detector.description.outputs.landmarks is None:
+            raise _no_landmarks(f"the {detector.name} detector in {detector.folder}")
+        tensor = recogniser.description.input
+        if (tensor.height, tensor.width) != (TEMPLATE_SIZE, TEMPLATE_SIZE):
+            raise ModelError(
+                f"the recogniser in {recogniser.folder} takes faces of {tensor.width}x{tensor.height} pixels, but "
+                f"faces are aligned to {TEMPLATE_SIZE}x{TEMPLATE_SIZE}; give a recogniser for faces of that size"
+            )
+        self.detector = detector
+        self.recogniser = recogniser
+        self.detector_identity: ModelIdentity = identity_of(detector.description)
+        self.recogniser_identity: ModelIdentity = identity_of(recogniser.description)
+
+    @classmethod
+    def open(
+        cls,
+        detector: str | Path,
+        recogniser: Path,
+        *,
+        score_threshold: float | None = None,
+        scale: TestScale = ORIGINAL,
+        threads: int | None = None,
+    ) -> "FacePipeline":
+        """Open two published models, each given by its folder or by the output of the run that trained it.
+
+        Faces score at least `score_threshold`, by default that of the detector, in photographs shown at `scale`. Both
+        models run on the CPU with `threads` (all allowed ones). Raises ModelError.
+        """
+        if detector == HAAR:
+            raise _no_landmarks("OpenCV's cascade, haar,")
+        return cls(
+            open_published(find_model_folder(Path(detector)), scale, score_threshold, threads),
+            Embedder.load(find_model_folder(recogniser), threads),
+        )
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of an embedding."""
+        return self.recogniser.embedding_size
+
+    def describe(self, image: Photograph) -> DescribedPhotograph:
+        """Return the faces of an upright photograph, uint8 (H, W, 3) RGB.
+
+        Raises DataError for another array, and ModelError where a model's answer is not what its model.json says.
+        """
+        aligned = self._align(image)
+        return _described(aligned, self.embed_aligned(aligned.crops))
+
+    def describe_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, DescribedPhotograph | DataError]]:
+        """Yield each path with its described photograph, in order, or with the error where it cannot be read.
+
+        Photographs are read, searched and aligned ahead, two at once, and the faces of several are embedded together.
+        Raises ModelError where a model's answer is not what its model.json says.
+        """
+        waiting: list[tuple[Path, _AlignedFaces | DataError]] = []
+        faces = 0
+        for path, aligned in work_ahead(self._align_file, paths):
+            waiting.append((path, aligned))
+            faces += 0 if isinstance(aligned, DataError) else len(aligned.crops)
+            if faces >= _FACES_AT_ONCE or len(waiting) >= _MOST_WAITING:
+                yield from self._embed_waiting(waiting)
+                waiting, faces = [], 0
+        yield from self._embed_waiting(waiting)
+
+    def embed_aligned(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the embeddings, float32 (N, D) of length 1, of aligned faces, uint8 (N, 112, 112, 3) RGB.
+
+        As `evaluate verification` measures them: those of the image and of its mirror image added, then scaled. Raises
+        ModelError for faces of another size, and where the model gives a face no direction.
+        """
+        both: NDArray[np.float32] = self.recogniser.embed(crops) + self.recogniser.embed(crops[:, :, ::-1])
+        lengths = np.linalg.norm(both, axis=1, keepdims=True)
+        if not np.isfinite(lengths).all() or (lengths == 0).any():
+            raise ModelError(
+                f"the recogniser in {self.recogniser.folder} gave an embedding that is zero or not finite: the model "
+                "is damaged, or its training diverged"
+            )
+        both /= lengths
+        return both
+
+    def _align_file(self, path: Path) -> "_AlignedFaces | DataError":
+        try:
+            image = read_photograph(path)
+        except DataError as error:
+            return error
+        return self._align(image)
+
+    def _align(self, image: Photograph) -> _AlignedFaces:
+        if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
+            raise DataError(f"a photograph is uint8 (height, width, 3) RGB, not {image.dtype} {image.shape}")
+        found = self.detector.detect(image)
+        assert found.landmarks is not None
+        crops, kept = [], []
+        for number, points in enumerate(found.landmarks):
+            try:
+                crops.append(align_face(image, points))
+            except DataError:
+                continue
+            kept.append(number)
+        pixels = np.stack(crops) if crops else np.empty((0, TEMPLATE_SIZE, TEMPLATE_SIZE, 3), np.uint8)
+        chosen = Detections(found.boxes[kept], found.scores[kept], None)
+        height, width = image.shape[:2]
+        return _AlignedFaces(width, height, chosen, found.landmarks[kept], pixels, len(found) - len(kept))
+
+    def _embed_waiting(
+        self, waiting: list[tuple[Path, _AlignedFaces | DataError]]
+    ) -> Iterator[tuple[Path, DescribedPhotograph | DataError]]:
+        crops = [aligned.crops for _, aligned in waiting if not isinstance(aligned, DataError)]
+        embeddings = self.embed_aligned(np.concatenate(crops)) if crops else None
+        first = 0
+        for path, aligned in waiting:
+            if isinstance(aligned, DataError):
+                yield path, aligned
+            else:
+                assert embeddings is not None
+                last = first + len(aligned.crops)
+                yield path, _described(aligned, embeddings[first:last])
+                first = last
+
+
+def _described(aligned: _AlignedFaces, embeddings: NDArray[np.float32]) -> DescribedPhotograph:
+    faces = zip(aligned.found.boxes, aligned.found.scores, aligned.landmarks, embeddings, aligned.crops, strict=True)
+    return DescribedPhotograph(
+        aligned.width,
+        aligned.height,
+        tuple(
+            DescribedFace(box, float(score), landmarks, embedding, crop)
+            for box, score, landmarks, embedding, crop in faces
+        ),
+        aligned.unaligned,
+    )
+
+
+def _no_landmarks(detector: str) -> ModelError:
+    return ModelError(
+        f"{detector} gives no landmarks, by which faces are aligned; give a detector that does: a retinaface or mtcnn "
+        "trained here, or one that `facejobs model import` made of a RetinaFace or SCRFD"
+    )
