@@ -61,6 +61,22 @@ class Embedder:
             embeddings[start : start + batch_size] = self._run(images[start : start + batch_size])
         return embeddings
 
+    def embed_both_ways(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return float32 (N, embedding_size) of length 1: the embeddings of image and mirror image added, then scaled.
+
+        As `evaluate verification` measures them. Raises ModelError as `embed` does, and where the model gives a face
+        no direction.
+        """
+        both: NDArray[np.float32] = self.embed(images) + self.embed(images[:, :, ::-1])
+        lengths = np.linalg.norm(both, axis=1, keepdims=True)
+        if not np.isfinite(lengths).all() or (lengths == 0).any():
+            raise ModelError(
+                f"the recogniser in {self.folder} gave an embedding that is zero or not finite: the model is damaged, "
+                "or its training diverged"
+            )
+        both /= lengths
+        return both
+
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         tensor = self.description.input
         (embeddings,) = self._graph.run({tensor.name: network_input(images, tensor.mean, tensor.scale)})

@@ -142,15 +142,7 @@ class FacePipeline:
         As `evaluate verification` measures them: those of the image and of its mirror image added, then scaled. Raises
         ModelError for faces of another size, and where the model gives a face no direction.
         """
-        both: NDArray[np.float32] = self.recogniser.embed(crops) + self.recogniser.embed(crops[:, :, ::-1])
-        lengths = np.linalg.norm(both, axis=1, keepdims=True)
-        if not np.isfinite(lengths).all() or (lengths == 0).any():
-            raise ModelError(
-                f"the recogniser in {self.recogniser.folder} gave an embedding that is zero or not finite: the model "
-                "is damaged, or its training diverged"
-            )
-        both /= lengths
-        return both
+        return self.recogniser.embed_both_ways(crops)
 
     def _align_file(self, path: Path) -> "_AlignedFaces | DataError":
         try:
