@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     JOB = 11
     WORKER_LOST = 12
     HANG = 13
+    GALLERY = 14
     STOPPED = 75
     TIME_LIMIT = 124
     DOWNLOAD_FAILED = 127

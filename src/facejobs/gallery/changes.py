@@ -1,0 +1,134 @@
+"""Making and changing galleries so that at every moment the folder is the old gallery or the new one.
+
+A change writes new files beside the old ones, replaces gallery.json, which says which files count, in one atomic
+rename, and then deletes the old files. A process killed in between leaves files that gallery.json does not list; the
+next change deletes them.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from facejobs.data.fresh_output import fresh_directory
+from facejobs.gallery.description import (
+    GalleryDescription,
+    ModelRecord,
+    Role,
+    read_description,
+    write_description,
+)
+from facejobs.gallery.draft import Draft
+from facejobs.gallery.errors import GalleryError
+from facejobs.gallery.lock import locked
+from facejobs.gallery.rows import EnrolledImage
+from facejobs.gallery.store import Gallery
+from facejobs.inference.model_identity import ModelIdentity
+from facejobs.storage.keys import TEMPORARY
+from facejobs.storage.whole_file import sync_folder
+
+_OURS = re.compile(rf"({'|'.join(get_args(Role))})-[0-9a-f]{{16}}\.[0-9a-z]+|{re.escape(TEMPORARY)}.*")
+
+
+def create_gallery(
+    folder: str | Path,
+    detector: ModelIdentity,
+    recogniser: ModelIdentity,
+    embedding_size: int,
+    images: Iterable[EnrolledImage],
+) -> Gallery:
+    """Make a gallery of these images, which appears whole in `folder`, or not at all.
+
+    `images` may be a generator: vectors and pictures go to the disk one by one. Raises OutputExistsError where `folder`
+    holds something, GalleryError for no image or one that cannot be kept, OSError where the disk is full.
+    """
+    with fresh_directory(Path(folder)) as work, Draft(work, embedding_size) as draft:
+        for image in images:
+            draft.add(image)
+        if not draft.count:
+            raise GalleryError(f"{folder}: there is no image to enrol, so no gallery was made")
+        empty = GalleryDescription.model_construct(
+            format_version=1,
+            detector=ModelRecord(name=detector.name, sha256=detector.sha256),
+            recogniser=ModelRecord(name=recogniser.name, sha256=recogniser.sha256),
+            embedding_size=embedding_size,
+        )
+        _publish(draft, empty)
+    return Gallery.open(folder)
+
+
+@contextmanager
+def changing(folder: str | Path) -> Iterator["Change"]:
+    """Change the gallery in `folder`: what the block asked of the yielded Change is done at its end, all or nothing.
+
+    After an exception, or a kill, the gallery is what it was. Others who want to change it wait until this has ended;
+    who reads it is not disturbed. Raises GalleryError for a damaged gallery (every byte is verified), and one that is
+    being changed for ten minutes; OSError where the disk is full.
+    """
+    folder = Path(folder)
+    read_description(folder)
+    with locked(folder):
+        gallery = Gallery.open(folder)
+        gallery.verify()
+        remove_unlisted(folder, gallery.description)
+        with Draft(folder, gallery.embedding_size) as draft:
+            change = Change(gallery, draft)
+            yield change
+            change.commit()
+
+
+class Change:
+    """What is to be done to `gallery`, which is the gallery as it was when the change began."""
+
+    def __init__(self, gallery: Gallery, draft: Draft) -> None:
+        self.gallery = gallery
+        self._draft = draft
+        self._kept = np.ones(len(gallery.embeddings), np.bool_)
+        self._calibration = gallery.calibration
+
+    def add(self, images: Iterable[EnrolledImage]) -> None:
+        """Enrol these images; raises GalleryError for one that cannot be kept."""
+        for image in images:
+            self._draft.add(image)
+
+    def remove(self, person: str) -> None:
+        """Remove whom the gallery held when the change began; images that this change adds stay.
+
+        So removing and adding somebody replaces them. Raises GalleryError for somebody who is not enrolled.
+        """
+        self._kept[self.gallery.rows_of(person)] = False
+
+    def set_calibration(self, calibration: Mapping[str, Any] | None) -> None:
+        """Keep this JSON object with the gallery, in place of the one that is there."""
+        self._calibration = None if calibration is None else dict(calibration)
+
+    def commit(self) -> None:
+        """Make it the gallery; `changing` calls this."""
+        folder, old = self.gallery.folder, self.gallery.description
+        description = old.model_copy(update={"calibration": self._calibration})
+        if self._draft.count or not self._kept.all():
+            self._draft.take_over(self.gallery, self._kept)
+            _publish(self._draft, description)
+        elif description != old:
+            write_description(folder, description)
+
+
+def _publish(draft: Draft, base: GalleryDescription) -> None:
+    """Make the draft's files the gallery, keeping of `base` what is no matter of files, and delete other ones."""
+    files, people = draft.finish()
+    sync_folder(draft.folder)
+    values = {**base.model_dump(), "people": people, "images": draft.count, "files": files}
+    description = GalleryDescription.model_validate(values)
+    write_description(draft.folder, description)
+    remove_unlisted(draft.folder, description)
+
+
+def remove_unlisted(folder: Path, description: GalleryDescription) -> None:
+    """Delete the files of older galleries, and of changes that did not come to an end."""
+    listed = {record.name for record in description.files.values()}
+    for path in folder.iterdir():
+        if path.name not in listed and _OURS.fullmatch(path.name):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,40 @@
+"""Which face of a photograph is the person's."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facejobs.inference.face_pipeline import DescribedFace, DescribedPhotograph
+
+_LARGER = 2.0
+"""How many times the area of every other face the person's must have."""
+
+
+def choose_face(photograph: DescribedPhotograph) -> DescribedFace | str:
+    """Return the face of the person that a photograph is of, or why it is not known which one that is.
+
+    Of several, it is the one that has twice the area of each other and is also the most prominent one, by its area less
+    twice the square of its distance from the middle of the photograph: where size and place disagree, nobody guesses.
+    """
+    faces = photograph.faces
+    if not faces:
+        if photograph.unaligned:
+            return "no face whose landmarks are laid out like a face"
+        return "no face found"
+    boxes = np.stack([face.box for face in faces]).astype(np.float64)
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    largest = int(areas.argmax())
+    others = np.delete(areas, largest)
+    if len(others) and areas[largest] < _LARGER * others.max():
+        return f"{len(faces)} faces, and none is twice as large as each other"
+    if int(_prominence(boxes, areas, photograph).argmax()) != largest:
+        return f"{len(faces)} faces, and the largest is not the one in the middle"
+    return faces[largest]
+
+
+def _prominence(
+    boxes: NDArray[np.float64], areas: NDArray[np.float64], photograph: DescribedPhotograph
+) -> NDArray[np.float64]:
+    middle = np.array([photograph.width, photograph.height]) / 2
+    distances = (boxes[:, :2] + boxes[:, 2:]) / 2 - middle
+    prominence: NDArray[np.float64] = areas - 2 * (distances**2).sum(axis=1)
+    return prominence

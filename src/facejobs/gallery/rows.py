@@ -1,0 +1,33 @@
+"""What a gallery keeps of each enrolled image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROW = np.dtype(
+    [
+        ("person", "<u4"),
+        ("quality", "<f4"),
+        ("picture_offset", "<u8"),
+        ("picture_bytes", "<u4"),
+        ("sha256", "u1", (32,)),
+    ]
+)
+"""A row of the table of images; `picture_bytes` is 0 where there is no picture."""
+
+
+@dataclass(frozen=True)
+class EnrolledImage:
+    """One image of a person.
+
+    `photograph` is the name of the file it was cut out of and `sha256` that file's digest in hexadecimal; `embedding`
+    (D,) has unit length; `quality` is the larger the better; `picture` is a small encoded picture of the face.
+    """
+
+    person: str
+    photograph: str
+    sha256: str
+    embedding: NDArray[np.float32]
+    quality: float
+    picture: bytes | None = None
