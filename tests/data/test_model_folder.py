@@ -56,7 +56,7 @@ def test_what_is_written_is_loaded(folder: Path) -> None:
     document = json.loads(written.read_text())
     assert document["input"] == {
         "name": "data", "height": 112, "width": 112, "channel_order": "RGB", "layout": "NCHW", "dtype": "float32",
-        "mean": 127.5, "scale": 0.0078125,
+        "mean": 127.5, "scale": 0.0078125, "batch": None,
     }  # fmt: skip
     assert document["files"]["model.onnx"]["bytes"] == 5
     assert sorted(path.name for path in folder.iterdir()) == ["engine.params", "model.json", "model.onnx"]
@@ -107,7 +107,7 @@ def change(folder: Path, *keys: Any, value: Any) -> None:
     [
         (("format_version",), 2, "format_version"),
         (("task",), "matting", "'task'"),
-        (("input", "channel_order"), "BGR", "input.channel_order"),
+        (("input", "channel_order"), "HSV", "input.channel_order"),
         (("input", "height"), 0, "input.height"),
         (("input", "scale"), 0.0, "input.scale"),
         (("output", "embedding_size"), "many", "output.embedding_size"),

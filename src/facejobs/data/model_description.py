@@ -26,6 +26,8 @@ def _finite(value: float) -> float:
 
 FileName = Annotated[str, AfterValidator(_plain_file_name)]
 Finite = Annotated[float, AfterValidator(_finite)]
+Positive = Annotated[Finite, Field(gt=0.0)]
+ChannelOrder = Literal["RGB", "BGR"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -36,14 +38,19 @@ class DescriptionPart(BaseModel):
 
 
 class ImageTensor(DescriptionPart):
-    """float32 NCHW, RGB, each pixel p (0..255) fed as (p - mean) * scale."""
+    """float32 NCHW, each pixel p (0..255) fed as (p - mean) * scale.
+
+    `mean` and `scale` are numbers, or one for each channel, in the order in which the channels are fed. `batch` is 1
+    where the graph takes one image at a time, and None where it takes any number.
+    """
 
     name: str = Field(min_length=1)
-    channel_order: Literal["RGB"] = "RGB"
+    channel_order: ChannelOrder = "RGB"
     layout: Literal["NCHW"] = "NCHW"
     dtype: Literal["float32"] = "float32"
-    mean: Finite = 127.5
-    scale: Annotated[Finite, Field(gt=0.0)] = 1 / 128
+    mean: Finite | tuple[Finite, Finite, Finite] = 127.5
+    scale: Positive | tuple[Positive, Positive, Positive] = 1 / 128
+    batch: Literal[1] | None = None
 
 
 class ModelInput(ImageTensor):
@@ -96,12 +103,12 @@ class Description(DescriptionPart):
 
 
 class RecognitionDescription(Description):
-    """The whole of a recogniser's model.json."""
+    """The whole of a recogniser's model.json; `loss` is None where it is not known."""
 
     task: Literal["recognition"] = "recognition"
     input: ModelInput
     output: ModelOutput
-    loss: str = Field(min_length=1)
+    loss: Annotated[str, Field(min_length=1)] | None = None
     thresholds: tuple[OperatingPoint, ...] = ()
 
     @property

@@ -8,11 +8,12 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from facejobs.data.detection.detector_description import DetectionDescription
 from facejobs.data.errors import ModelError
@@ -86,10 +87,11 @@ def _load(folder: Path) -> ModelDescription:
         raise ModelError(f"{folder} holds no {DESCRIPTION_NAME}, so it is not a published model")
     if path.stat().st_size > _MAXIMUM_DESCRIPTION_BYTES:
         raise ModelError(f"{path} is {path.stat().st_size} bytes long: too large to be a model description")
+    content = path.read_bytes()
     try:
-        description = _ANY.validate_json(path.read_bytes())
+        description = _ANY.validate_json(content)
     except ValidationError as error:
-        raise ModelError(f"{path} is not a valid model description:\n{_explain(error)}") from None
+        raise ModelError(f"{path} is not a valid model description:\n{_explain(error, content)}") from None
     for name in description.graphs:
         if name not in description.files:
             raise ModelError(f"{path} does not list {name} under files, so its content cannot be verified")
@@ -147,10 +149,22 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, content: bytes) -> str:
+    problems = error.errors(include_url=False, include_input=False)
+    invalid = any(problem["type"] == "json_invalid" for problem in problems)
+    document = None if invalid else from_json(content)
     lines = []
-    for problem in error.errors(include_url=False, include_input=False):
-        # The task stands first, as the branch of the union that was tried.
-        place = ".".join(str(part) for part in problem["loc"][1:]) or "file"
-        lines.append(f"  {place}: {problem['msg']}")
-    return "\n".join(lines)
+    for problem in problems:
+        missing = problem["loc"][-1:] if problem["type"] == "missing" else ()
+        place = ".".join(map(str, (*_place(problem["loc"], document), *missing)))
+        lines.append(f"  {place or 'file'}: {problem['msg']}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _place(location: tuple[int | str, ...], document: Any) -> Iterator[int | str]:
+    """Yield the parts of a location that are in the document; between them are names of branches that were tried."""
+    for part in location:
+        keys = range(len(document)) if isinstance(document, list) else document
+        if isinstance(document, dict | list) and part in keys:
+            document = document[part]
+            yield part

@@ -1,5 +1,6 @@
 """Face detectors behind one interface: published models on ONNX Runtime, and OpenCV's cascade by its name."""
 
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -7,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.data.detection.anchors import AnchorLayout
-from facejobs.data.detection.detector_description import DetectionDescription
+from facejobs.data.detection.detector_description import DetectionDescription, LevelOutputs
 from facejobs.data.detection.faces import Detections
-from facejobs.data.detection.prediction import DecodingSettings, RawPredictions
-from facejobs.data.detection.test_scale import ORIGINAL, TestScale, detect_at
+from facejobs.data.detection.points import PointLayout
+from facejobs.data.detection.prediction import DecodingSettings, RawPredictions, detect_once
+from facejobs.data.detection.test_scale import ORIGINAL, FixedSize, TestScale, detect_at, detect_scaled
 from facejobs.data.errors import ModelError
 from facejobs.data.model_description import DESCRIPTION_NAME, GRAPH_NAME
 from facejobs.data.model_folder import find_model_folder, load_description
 from facejobs.inference.haar import HaarDetector
+from facejobs.inference.level_net import run_level_net
 from facejobs.inference.mtcnn import MtcnnDetector
 from facejobs.inference.net import open_net, run_net
 
@@ -33,7 +36,7 @@ class Detector(Protocol):
 
 
 class OnnxDetector:
-    """A published RetinaFace or SSH detector."""
+    """A published detector of one graph: RetinaFace, SSH or SCRFD."""
 
     def __init__(
         self, folder: Path, description: DetectionDescription, scale: TestScale, score: float, threads: int | None
@@ -49,12 +52,23 @@ class OnnxDetector:
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Return the faces of `image`; raises ModelError where the model's answer is not what model.json says."""
-        return detect_at(self.forward, image, self.scale, self.layout, self.settings)
+        size = self.description.input.size
+        if size is None:
+            return detect_at(self.forward, image, self.scale, self.layout, self.settings)
+        padded = partial(detect_once, self.forward, layout=self.layout, settings=self.settings, size=size)
+        fitted = partial(detect_scaled, padded, scale=FixedSize(*size), nms_iou=self.settings.nms_iou)
+        return detect_scaled(fitted, image, self.scale, self.settings.nms_iou)
 
     def forward(self, images: NDArray[np.uint8]) -> RawPredictions:
-        """Return what the net says of uint8 (n, H, W, 3) RGB, H and W multiples of the largest stride."""
+        """Return what the net says of uint8 (n, H, W, 3) RGB, H and W multiples of the largest stride, or the size that
+        model.json fixes.
+        """
+        names, layout = self.description.outputs, self.layout
+        if isinstance(names, LevelOutputs):
+            assert isinstance(layout, PointLayout)
+            return run_level_net(self.graph, self.description.input, names, layout, images)
         raw = run_net(self.graph, self.description, images)
-        anchors = self.layout.count(*images.shape[1:3])
+        anchors = layout.count(*images.shape[1:3])
         if raw.scores.shape[1] != anchors or raw.boxes.shape[1] != anchors:
             raise ModelError(
                 f"{self.graph.path} gave {raw.scores.shape[1]} scores and {raw.boxes.shape[1]} boxes for an image that "
@@ -89,16 +103,21 @@ def open_published(
     return OnnxDetector(folder, description, scale, score, threads)
 
 
-def _layout(folder: Path, description: DetectionDescription) -> AnchorLayout:
-    anchors = description.anchors
-    assert anchors is not None
+def _layout(folder: Path, description: DetectionDescription) -> AnchorLayout | PointLayout:
+    anchors, points = description.anchors, description.points
+    kind = "anchors" if points is None else "points"
+    layout: AnchorLayout | PointLayout
     try:
-        layout = AnchorLayout(anchors.strides, anchors.sizes, anchors.variances)
+        if points is not None:
+            layout = PointLayout(points.strides, points.per_cell)
+        else:
+            assert anchors is not None
+            layout = AnchorLayout(anchors.strides, anchors.sizes, anchors.variances)
     except ValueError as error:
-        raise ModelError(f"{folder / DESCRIPTION_NAME}: anchors: {error}") from None
+        raise ModelError(f"{folder / DESCRIPTION_NAME}: {kind}: {error}") from None
     if description.input.multiple != layout.multiple:
         raise ModelError(
             f"{folder / DESCRIPTION_NAME}: input.multiple is {description.input.multiple}, "
-            f"but the largest stride of the anchors is {layout.multiple}"
+            f"but the largest stride of the {kind} is {layout.multiple}"
         )
     return layout

@@ -37,6 +37,7 @@ class Embedder:
             {tensor.name: (3, tensor.height, tensor.width)},
             {output.name: (output.embedding_size,)},
             threads,
+            tensor.batch,
         )
         return cls(model_folder, description, graph)
 
@@ -57,6 +58,7 @@ class Embedder:
                 f"{_describe_images(images)}; align the faces to that size"
             )
         embeddings = np.empty((len(images), self.embedding_size), np.float32)
+        batch_size = self.description.input.batch or batch_size
         for start in range(0, len(images), batch_size):
             embeddings[start : start + batch_size] = self._run(images[start : start + batch_size])
         return embeddings
@@ -79,7 +81,9 @@ class Embedder:
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         tensor = self.description.input
-        (embeddings,) = self._graph.run({tensor.name: network_input(images, tensor.mean, tensor.scale)})
+        (embeddings,) = self._graph.run(
+            {tensor.name: network_input(images, tensor.mean, tensor.scale, tensor.channel_order)}
+        )
         return embeddings
 
 

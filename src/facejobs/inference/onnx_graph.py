@@ -1,7 +1,7 @@
 """A published graph in ONNX Runtime, held to what model.json says of its tensors."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,25 @@ from facejobs.data.model_description import DESCRIPTION_NAME
 _QUIET = 4  # ONNX Runtime logs fatal errors only; the others arrive as exceptions
 
 Sizes = tuple[int | None, ...]
-"""The sizes of one item of a batch; None is a size that must be free."""
+"""The sizes of one item of a batch; None is a size that must be free, or of an output any."""
 
 
 class OnnxGraph:
     """A graph of one input; `run` may be called from several threads at once."""
 
     def __init__(
-        self, path: Path, inputs: Mapping[str, Sizes], outputs: Mapping[str, Sizes], threads: int | None = None
+        self,
+        path: Path,
+        inputs: Mapping[str, Sizes],
+        outputs: Mapping[str, Sizes | None],
+        threads: int | None = None,
+        batch: int | None = None,
     ) -> None:
         """Load `path` on the CPU with `threads` (all allowed ones).
 
         Raises ModelError where ONNX Runtime cannot read the graph, where its inputs are others than `inputs`, where it
-        lacks one of `outputs`, and where one of them is not float32 of those sizes with a free batch.
+        lacks one of `outputs`, and where one of them is not float32 of those sizes with a batch that is free, or
+        `batch`. An output of which None is said may have any shape.
         """
         self.path = path
         self._outputs = dict(outputs)
@@ -39,9 +45,9 @@ class OnnxGraph:
         if not outputs.keys() <= given.keys():
             raise _other_names(path, "outputs", given, outputs)
         for name, sizes in inputs.items():
-            _check_tensor(path, "input", found[name], sizes)
-        for name, sizes in outputs.items():
-            _check_tensor(path, "output", given[name], sizes)
+            _check_tensor(path, "input", found[name], sizes, batch)
+        for name, stated in outputs.items():
+            _check_tensor(path, "output", given[name], stated, batch)
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Return the outputs in the order of `outputs`; raises ModelError where one is not as described."""
@@ -53,7 +59,7 @@ class OnnxGraph:
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise ModelError(f"{self.path} failed on a batch of {count}: {_first_line(error)}") from None
         for result, sizes in zip(results, self._outputs.values(), strict=True):
-            if result.dtype != np.float32 or not _fits(result.shape, (count, *sizes)):
+            if sizes is not None and (result.dtype != np.float32 or not _fits(result.shape, (count, *sizes))):
                 raise ModelError(
                     f"{self.path} gave {result.dtype} {result.shape} for {count} images; "
                     f"{DESCRIPTION_NAME} says float32 ({count}, {_describe(sizes)})"
@@ -74,24 +80,30 @@ def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
         raise ModelError(f"{path} cannot be loaded by ONNX Runtime: {_first_line(error)}") from None
 
 
-def _other_names(path: Path, which: str, found: Mapping[str, Any], wanted: Mapping[str, Sizes]) -> ModelError:
+def _other_names(path: Path, which: str, found: Mapping[str, Any], wanted: Iterable[str]) -> ModelError:
     return ModelError(
         f"{path} has the {which} {', '.join(found) or 'none'}; {DESCRIPTION_NAME} says {', '.join(wanted)}"
     )
 
 
-def _check_tensor(path: Path, which: str, tensor: Any, sizes: Sizes) -> None:
-    """Compare type and sizes; a size the graph leaves open (a name) fits any, a fixed one only itself."""
+def _check_tensor(path: Path, which: str, tensor: Any, sizes: Sizes | None, batch: int | None) -> None:
+    """Compare type and sizes; a size the graph leaves open (a name) fits any, a fixed one only itself.
+
+    Exporters write the sizes of outputs carelessly, and `run` sees the true ones: they may be fixed where any is right.
+    """
     if tensor.type != "tensor(float)":
         raise ModelError(f"{path}: {which} {tensor.name} is {tensor.type}; {DESCRIPTION_NAME} says tensor(float)")
-    shape = list(tensor.shape)
+    shape, loose = list(tensor.shape), which == "output"
+    if sizes is None or (loose and not shape):
+        return
     if len(shape) != 1 + len(sizes) or any(
-        isinstance(found, int) and found != size for found, size in zip(shape[1:], sizes, strict=True)
+        isinstance(found, int) and found != size and not (loose and size is None)
+        for found, size in zip(shape[1:], sizes, strict=True)
     ):
         raise ModelError(
             f"{path}: {which} {tensor.name} has shape {shape}; {DESCRIPTION_NAME} says (batch, {_describe(sizes)})"
         )
-    if isinstance(shape[0], int):
+    if isinstance(shape[0], int) and shape[0] != batch:
         raise ModelError(f"{path}: {which} {tensor.name} has a fixed batch of {shape[0]}; export it with a free one")
 
 

@@ -6,6 +6,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from facejobs.data.detection.box_coding import decode_boxes, decode_landmarks
+
 
 @dataclass(frozen=True, slots=True)
 class AnchorLayout:
@@ -50,6 +52,20 @@ class AnchorLayout:
         Level by level, in a level row by row, in a row column by column, in a cell by size.
         """
         return _boxes(self, height, width)
+
+    def decode_boxes(
+        self, deltas: NDArray[np.float32], chosen: NDArray[np.intp], size: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Return the boxes (n, 4) x1 y1 x2 y2 that `deltas` (n, 4) of the anchors numbered `chosen` (n,) mean in an
+        image of `size` (height, width).
+        """
+        return decode_boxes(deltas, self.boxes(*size)[chosen], self.variances)
+
+    def decode_landmarks(
+        self, deltas: NDArray[np.float32], chosen: NDArray[np.intp], size: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Return the landmarks (n, 5, 2) that `deltas` (n, 10) mean, likewise."""
+        return decode_landmarks(deltas, self.boxes(*size)[chosen], self.variances)
 
 
 @lru_cache(maxsize=16)

@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facejobs.data.detection.anchors import AnchorLayout
 from facejobs.data.detection.faces import Detections
 from facejobs.data.detection.mirror import mirror_boxes, mirror_landmarks
-from facejobs.data.detection.prediction import DecodingSettings, Forward, detect_once
+from facejobs.data.detection.prediction import DecodingSettings, Forward, Layout, detect_once
 from facejobs.data.detection.suppression import suppress
 from facejobs.data.errors import RequestError
 
@@ -63,11 +62,25 @@ class TestScale:
 ORIGINAL = TestScale.parse("original")
 
 
+@dataclass(frozen=True, slots=True)
+class FixedSize:
+    """Shows every photograph as large as fits into `height` x `width` pixels, its proportions kept."""
+
+    height: int
+    width: int
+    mirror: bool = False
+
+    def sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """The (height, width) at which a photograph of `height` x `width` pixels is shown."""
+        factor = min(self.height / height, self.width / width)
+        return [(_within(height * factor, self.height), _within(width * factor, self.width))]
+
+
 def detect_at(
     forward: Forward,
     image: NDArray[np.uint8],
     scale: TestScale,
-    layout: AnchorLayout,
+    layout: Layout,
     settings: DecodingSettings,
 ) -> Detections:
     """Return what a net finds in `image` (H, W, 3) RGB shown at `scale`; see `detect_scaled`."""
@@ -77,7 +90,10 @@ def detect_at(
 
 
 def detect_scaled(
-    detect: Callable[[NDArray[np.uint8]], Detections], image: NDArray[np.uint8], scale: TestScale, nms_iou: float
+    detect: Callable[[NDArray[np.uint8]], Detections],
+    image: NDArray[np.uint8],
+    scale: TestScale | FixedSize,
+    nms_iou: float,
 ) -> Detections:
     """Return what `detect` finds in `image` (H, W, 3) RGB shown at `scale`, in pixels of `image`.
 
@@ -98,6 +114,10 @@ def _size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
     factor = 1.0 if short_side is None else min(short_side / short, short_side * LONG_TO_SHORT / long)
     factor = min(factor, math.sqrt(MOST_PIXELS / (height * width)))
     return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def _within(side: float, most: int) -> int:
+    return min(max(1, round(side)), most)
 
 
 def _resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
