@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facejobs.cli.evaluate_detection import detection
+from facejobs.cli.evaluate_identification import identification
 
 if TYPE_CHECKING:
     from facejobs.evaluation.verification import VerificationResult
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command()(detection)
+app.command()(identification)
 
 
 @app.callback()

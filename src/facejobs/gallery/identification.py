@@ -1,0 +1,79 @@
+"""Searches a gallery, or people enrolled for the occasion, for probes: what evaluation/identification.py measures."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facejobs.evaluation.searches import NOBODY, Ints, Searches, joined, search
+from facejobs.gallery.description import DESCRIPTION_NAME
+from facejobs.gallery.enrolment import find_enrolment
+from facejobs.gallery.face_source import FaceSource
+from facejobs.gallery.person_similarity import PersonSimilarity, SimilarityRule
+from facejobs.gallery.probes import Probes, fingerprint
+from facejobs.gallery.store import Gallery
+
+# Bounds the memory of similarities: so many of them at once.
+_MOST_AT_ONCE = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EnrolledPeople:
+    """Who can be found: `people` by number, and the unit `embeddings` (R, D) of `person_of_row` (R,).
+
+    Somebody of whom no photograph could be enrolled is among the people without a row; `refused` counts photographs.
+    `fingerprint` is a SHA-256 over people and photographs: the same for other models where people are enrolled for the
+    occasion, and where a gallery refused none.
+    """
+
+    people: Sequence[str]
+    embeddings: NDArray[np.float32]
+    person_of_row: Ints
+    fingerprint: str
+    refused: int = 0
+
+
+def enrolled_people(place: Path, source: FaceSource, advance: Callable[[], None] = lambda: None) -> EnrolledPeople:
+    """Open the gallery in `place`, or enrol the people whose folders of photographs are in it, for this once.
+
+    Raises GalleryError where the gallery is damaged or other models made it, DataError where there is neither, or for a
+    photograph that cannot be read. `advance` is called after each photograph.
+    """
+    if (place / DESCRIPTION_NAME).exists():
+        return _of_gallery(Gallery.open(place), source)
+    photographs = find_enrolment(place).photographs
+    embeddings = []
+    for embedding in source.of_enrolled([photograph.path for photograph in photographs]):
+        embeddings.append(embedding)
+        advance()
+    people, numbers = np.unique([photograph.person for photograph in photographs], return_inverse=True)
+    rows = [embedding for embedding in embeddings if embedding is not None]
+    return EnrolledPeople(
+        people=people.tolist(),
+        embeddings=np.stack(rows) if rows else np.empty((0, source.embedding_size), np.float32),
+        person_of_row=numbers[[embedding is not None for embedding in embeddings]].astype(np.int64),
+        fingerprint=fingerprint((photograph.person, photograph.sha256) for photograph in photographs),
+        refused=len(embeddings) - len(rows),
+    )
+
+
+def search_gallery(enrolled: EnrolledPeople, probes: Probes, rule: SimilarityRule) -> Searches:
+    """Search for every probe; a probe whose folder has the name of nobody enrolled is of a stranger."""
+    wanted = set(probes.persons)
+    numbers = {person: number for number, person in enumerate(enrolled.people) if person in wanted}
+    mates = np.array([numbers.get(person, NOBODY) for person in probes.persons], np.int64)
+    similarity = PersonSimilarity(enrolled.embeddings, enrolled.person_of_row, len(enrolled.people), rule)
+    at_once = max(1, _MOST_AT_ONCE // max(1, len(enrolled.people), len(enrolled.embeddings)))
+    parts = []
+    for start in range(0, len(mates), at_once):
+        rows = slice(start, start + at_once)
+        parts.append(search(similarity(probes.embeddings[rows]), mates[rows], probes.searched[rows]))
+    return joined(parts)
+
+
+def _of_gallery(gallery: Gallery, source: FaceSource) -> EnrolledPeople:
+    gallery.require_models(source.models.get("detector", gallery.detector), source.models["recogniser"])
+    photographs = ((image.person, image.sha256) for image in gallery.images())
+    return EnrolledPeople(gallery.people, gallery.embeddings, gallery.person_of_row, fingerprint(photographs))
