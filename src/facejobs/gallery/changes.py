@@ -14,6 +14,7 @@ from typing import Any, get_args
 import numpy as np
 
 from facejobs.data.fresh_output import fresh_directory
+from facejobs.gallery.completion import complete
 from facejobs.gallery.description import (
     GalleryDescription,
     ModelRecord,
@@ -50,13 +51,7 @@ def create_gallery(
             draft.add(image)
         if not draft.count:
             raise GalleryError(f"{folder}: there is no image to enrol, so no gallery was made")
-        empty = GalleryDescription.model_construct(
-            format_version=1,
-            detector=ModelRecord(name=detector.name, sha256=detector.sha256),
-            recogniser=ModelRecord(name=recogniser.name, sha256=recogniser.sha256),
-            embedding_size=embedding_size,
-        )
-        _publish(draft, empty)
+        _publish(draft, _record(detector), _record(recogniser), None)
     return Gallery.open(folder)
 
 
@@ -108,22 +103,30 @@ class Change:
     def commit(self) -> None:
         """Make it the gallery; `changing` calls this."""
         folder, old = self.gallery.folder, self.gallery.description
-        description = old.model_copy(update={"calibration": self._calibration})
         if self._draft.count or not self._kept.all():
             self._draft.take_over(self.gallery, self._kept)
-            _publish(self._draft, description)
-        elif description != old:
-            write_description(folder, description)
+            _publish(self._draft, old.detector, old.recogniser, self._calibration)
+        elif self._calibration != old.calibration:
+            write_description(folder, old.model_copy(update={"calibration": self._calibration}))
 
 
-def _publish(draft: Draft, base: GalleryDescription) -> None:
-    """Make the draft's files the gallery, keeping of `base` what is no matter of files, and delete other ones."""
-    files, people = draft.finish()
+def _publish(draft: Draft, detector: ModelRecord, recogniser: ModelRecord, calibration: dict[str, Any] | None) -> None:
+    """Make what the draft holds the gallery in its folder, and delete the files of others."""
+    completed = complete(draft)
     sync_folder(draft.folder)
-    values = {**base.model_dump(), "people": people, "images": draft.count, "files": files}
-    description = GalleryDescription.model_validate(values)
+    description = GalleryDescription(
+        detector=detector,
+        recogniser=recogniser,
+        embedding_size=draft.embedding_size,
+        calibration=calibration,
+        **completed._asdict(),
+    )
     write_description(draft.folder, description)
     remove_unlisted(draft.folder, description)
+
+
+def _record(model: ModelIdentity) -> ModelRecord:
+    return ModelRecord(name=model.name, sha256=model.sha256)
 
 
 def remove_unlisted(folder: Path, description: GalleryDescription) -> None:

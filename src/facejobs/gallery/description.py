@@ -109,8 +109,8 @@ def read_description(folder: Path) -> GalleryDescription:
         raise GalleryError(f"{path} is cut off or damaged ({error}); copy the whole gallery again") from None
     if expected != content:
         raise GalleryError(
-            f"{path} was edited by hand or damaged: its checksum is {checksum}, its content has another; copy it again, "
-            "or calibrate, add and remove with `facejobs gallery`"
+            f"{path} was edited by hand or damaged: its content has not the checksum {checksum}; "
+            "copy it again, and change a gallery by `facejobs gallery` only"
         )
     return description
 

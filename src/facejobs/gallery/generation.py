@@ -4,7 +4,7 @@ import hashlib
 import mmap
 import os
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 from facejobs.data.reading import reading
 from facejobs.gallery.description import DESCRIPTION_NAME, FileRecord, GalleryDescription, Role
 from facejobs.gallery.errors import GalleryError
-from facejobs.gallery.rows import ROW
+from facejobs.gallery.rows import ROW, cell_dtype
 
-Buffer: TypeAlias = bytes | mmap.mmap | NDArray[np.uint8]
+Content: TypeAlias = bytes | mmap.mmap
 
-HASHED_AT_OPENING = 64 * 1024 * 1024
-"""Files up to this many bytes are compared with their digest when a gallery is opened, larger ones by their size."""
+_BULKY: frozenset[Role] = frozenset({"embeddings", "means", "pictures"})
+_LARGE = 64 * 1024 * 1024
+"""Bulky files of more bytes are compared with their digest by `verify` only: that would take longer than a search."""
 _HASH_CHUNK = 1024 * 1024
 _AGAIN = "copy the whole gallery again"
 
 
 class Generation:
-    """Opens the files that `description` lists, verifying the size of each, and the digests of those that are read.
+    """Opens the files that `description` lists, verifying the size of all and the digest of all but the largest.
 
     Raises GalleryError where one differs; FileNotFoundError where one is not there (any more).
     """
@@ -31,16 +32,21 @@ class Generation:
     def __init__(self, folder: Path, description: GalleryDescription) -> None:
         self.folder = folder
         self.description = description
-        self._maps: dict[Role, bytes | mmap.mmap] = {}
-        for role in description.files:
-            self._maps[role] = self._map(role)
+        self._maps: dict[Role, Content] = {}
+        self._files: dict[Role, BinaryIO] = {}
+        for role, record in description.files.items():
+            self._open(role, record)
 
     def path(self, role: Role) -> Path:
         """Where the file with this role lies."""
         return self.folder / self.description.files[role].name
 
-    def content(self, role: Role) -> bytes | mmap.mmap:
-        """The bytes of a file, verified if it is small; empty for a role that no file has."""
+    def held_path(self, role: Role) -> Path:
+        """A path of the file that stays valid when a writer has removed it."""
+        return Path(f"/dev/fd/{self._files[role].fileno()}")
+
+    def content(self, role: Role) -> Content:
+        """The bytes of a file, empty for a role that no file has."""
         return self._maps.get(role, b"")
 
     def vectors(self, role: Role, count: int) -> NDArray[np.float32]:
@@ -61,26 +67,34 @@ class Generation:
             raise GalleryError(f"{self.path('rows')} names a person who is not among the people; {_AGAIN}")
         return rows
 
+    def cells(self, role: Role, count: int) -> NDArray[Any]:
+        """The cells that `count` vectors are sorted into; raises GalleryError where they hold more or fewer."""
+        dtype = cell_dtype(self.description.embedding_size)
+        cells = self.table(role, dtype, len(self.content(role)) // dtype.itemsize)
+        if int(cells["count"].sum(dtype=np.int64)) != count:
+            raise GalleryError(f"{self.path(role)} does not hold {count} vectors; {_AGAIN}")
+        return cells
+
     def verify(self) -> None:
         """Compare every file with its digest."""
         for role, record in self.description.files.items():
-            self._expect_digest(role, record)
+            with reading(self.path(role), GalleryError):
+                self._expect_digest(role, record)
 
-    def _map(self, role: Role) -> bytes | mmap.mmap:
-        record = self.description.files[role]
-        path = self.folder / record.name
-        with reading(path, GalleryError), path.open("rb") as file:
+    def _open(self, role: Role, record: FileRecord) -> None:
+        path = self.path(role)
+        with reading(path, GalleryError):
+            file = path.open("rb")
             size = os.fstat(file.fileno()).st_size
             if size != record.bytes:
                 raise GalleryError(
                     f"{path} is {size} bytes long, {DESCRIPTION_NAME} says {record.bytes}: it was cut off or edited; "
                     f"{_AGAIN}"
                 )
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
-        self._maps[role] = content
-        if size <= HASHED_AT_OPENING:
-            self._expect_digest(role, record)
-        return content
+            self._files[role] = file
+            self._maps[role] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+            if size <= _LARGE or role not in _BULKY:
+                self._expect_digest(role, record)
 
     def _expect_bytes(self, role: Role, count: int) -> None:
         if len(self.content(role)) != count:
@@ -93,15 +107,14 @@ class Generation:
         found = digest(self._maps[role])
         if found != record.sha256:
             raise GalleryError(
-                f"{self.folder / record.name} has SHA-256 {found}, {DESCRIPTION_NAME} says {record.sha256}: it was "
+                f"{self.path(role)} has SHA-256 {found}, {DESCRIPTION_NAME} says {record.sha256}: it was "
                 f"edited or damaged; {_AGAIN}"
             )
 
 
-def digest(content: Buffer) -> str:
+def digest(content: Content) -> str:
     """SHA-256 in hexadecimal."""
     hasher = hashlib.sha256()
-    with memoryview(content) as view:
-        for start in range(0, len(view), _HASH_CHUNK):
-            hasher.update(view[start : start + _HASH_CHUNK])
+    for start in range(0, len(content), _HASH_CHUNK):
+        hasher.update(content[start : start + _HASH_CHUNK])
     return hasher.hexdigest()

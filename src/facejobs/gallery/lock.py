@@ -1,4 +1,4 @@
-"""One writer at a time: who changes a gallery holds a lock on its lock file, which ends with the process at the latest."""
+"""One writer at a time: who changes a gallery holds a lock, which ends with the process at the latest."""
 
 import errno
 import fcntl

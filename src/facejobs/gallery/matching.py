@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.gallery.errors import GalleryError
-from facejobs.gallery.index import ExactIndex, VectorIndex
+from facejobs.gallery.index import VectorIndex
 from facejobs.gallery.store import Gallery
 
 Rule = Literal["mean", "image", "knn"]
@@ -40,15 +40,14 @@ def match(gallery: Gallery, embeddings: NDArray[np.float32], rule: Rule = "mean"
     if queries.ndim != 2 or queries.shape[1] != gallery.embedding_size:
         raise GalleryError(f"embeddings of {gallery.embedding_size} values are needed, not shape {queries.shape}")
     if rule == "mean":
-        return nearest_people(ExactIndex(gallery.means), gallery.person_of_mean, queries)
-    index = ExactIndex(gallery.embeddings)
+        return nearest_people(gallery.mean_index, gallery.person_of_mean, queries)
     if rule == "image":
-        return nearest_people(index, gallery.person_of_row, queries)
+        return nearest_people(gallery.image_index, gallery.person_of_row, queries)
     if rule != "knn":
         raise GalleryError(f"{rule!r} is no rule of matching; choose among {', '.join(RULES)}")
     if k < 1:
         raise GalleryError(f"k = {k} neighbours cannot vote; give 1 or more")
-    return vote(index, gallery.person_of_row, queries, k)
+    return vote(gallery.image_index, gallery.person_of_row, queries, k)
 
 
 def nearest_people(index: VectorIndex, person_of_row: NDArray[np.int64], queries: NDArray[np.float32]) -> Matches:

@@ -1,6 +1,7 @@
-"""What a gallery keeps of each enrolled image."""
+"""What a gallery keeps of each enrolled image, and of each cell that vectors are sorted into."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,3 +32,8 @@ class EnrolledImage:
     embedding: NDArray[np.float32]
     quality: float
     picture: bytes | None = None
+
+
+def cell_dtype(size: int) -> np.dtype[Any]:
+    """A cell: how many vectors it holds, and their direction (size,)."""
+    return np.dtype([("count", "<u4"), ("centroid", "<f4", (size,))])

@@ -6,17 +6,20 @@ The folder is described in docs/reference/gallery-format.md; facejobs.gallery.ch
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facejobs.gallery.description import GalleryDescription, ModelRecord, read_description
+from facejobs.gallery.description import CellSearch, ModelRecord, Role, read_description
 from facejobs.gallery.errors import GalleryError
 from facejobs.gallery.generation import Generation
 from facejobs.gallery.name_list import NameList
 from facejobs.gallery.rows import EnrolledImage
 from facejobs.inference.model_identity import ModelIdentity
+
+if TYPE_CHECKING:
+    from facejobs.gallery.index import VectorIndex
 
 _TRIES = 10
 
@@ -106,6 +109,36 @@ class Gallery:
         return np.bincount(self.person_of_row, minlength=len(self.people))
 
     @cached_property
+    def cell_of_row(self) -> NDArray[np.int64]:
+        """(N,): in which cell each row of `embeddings` lies; -1 where they are not sorted into cells."""
+        if self.description.image_search is None:
+            return np.full(len(self.embeddings), -1)
+        counts = self._generation.cells("image_cells", len(self.embeddings))["count"]
+        return np.repeat(np.arange(len(counts)), counts)
+
+    @cached_property
+    def image_index(self) -> "VectorIndex":
+        """Finds rows of `embeddings`: exactly, or by cells where there are many."""
+        return self._index(self.embeddings, "embeddings", "image_cells", self.description.image_search)
+
+    @cached_property
+    def mean_index(self) -> "VectorIndex":
+        """Finds rows of `means`."""
+        if "means" not in self.description.files:
+            return self.image_index
+        return self._index(self.means, "means", "mean_cells", self.description.mean_search)
+
+    def _index(
+        self, vectors: NDArray[np.float32], role: Role, cells_role: Role, search: CellSearch | None
+    ) -> "VectorIndex":
+        from facejobs.gallery.index import CellIndex, ExactIndex
+
+        if search is None:
+            return ExactIndex(vectors)
+        cells = self._generation.cells(cells_role, len(vectors))
+        return CellIndex(self._generation.held_path(role), cells, min(search.probes, len(cells)))
+
+    @cached_property
     def photographs(self) -> NameList:
         """Of each row the name of its photograph."""
         return _names(self._generation, "photographs", len(self.table))
@@ -162,8 +195,8 @@ class Gallery:
         return content[offset : offset + size] if size else None
 
 
-def _names(generation: Generation, role: Any, count: int) -> NameList:
-    names = NameList(bytes(generation.content(role)), generation.path(role))
+def _names(generation: Generation, role: Role, count: int) -> NameList:
+    names = NameList(generation.content(role)[:], generation.path(role))
     if len(names) != count:
         raise GalleryError(f"{generation.path(role)} has {len(names)} lines, not {count}; copy the whole gallery again")
     return names
