@@ -137,7 +137,8 @@ def evaluate_identification(
         ordered = OrderedScores.of(_scores(searches), mated)
         open_set = _open_set(searches, ordered, draws, resamples, seed, missing)
         fpir, tar = ordered.roc()
-        fnir = 1 - tar
+        # Without any threshold those are missed whose mate is not the most similar person.
+        fnir = np.maximum(1 - tar, np.mean(searches.ranks[mated] != 1))
     else:
         kind = "strangers" if mated.any() else "probes of enrolled people"
         missing += [NotMeasured(fnir_name(rate), f"there are no {kind}") for rate in FPIRS]
@@ -217,7 +218,8 @@ def _open_set(
         def fnir_of(generator: np.random.Generator, fpir: float = fpir) -> float:
             return 1 - ordered.tar_at_far(fpir, draws.mated(generator), draws.strangers(generator))
 
-        fnir, threshold = 1 - ordered.tar_at_far(fpir), ordered.threshold_at_far(fpir)
+        threshold = ordered.threshold_at_far(fpir)
+        fnir = float((ordered.genuine < threshold).mean())
         named = int((of_strangers >= threshold).sum())
         points.append(
             FnirAtFpir(

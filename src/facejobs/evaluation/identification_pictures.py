@@ -13,8 +13,6 @@ from facejobs.evaluation.identification import IdentificationResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LOWEST_FNIR = 1e-3
-
 
 def draw_cmc(result: IdentificationResult, path: Path) -> bool:
     """Draw the cumulative match characteristic to the PNG file `path`; False, and nothing, without mated searches."""
@@ -27,6 +25,7 @@ def draw_cmc(result: IdentificationResult, path: Path) -> bool:
         axes, [(point.rank, point.value, point.interval) for point in result.ranks], "rank-k accuracy, 95 % interval"
     )
     axes.set_xlim(0.5, max(2, len(ranks)) + 0.5)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylim(min(0.9, float(result.cmc[0]) - 0.1, *(point.interval[0] for point in result.ranks)), 1.005)
     axes.set_xlabel("rank k")
     axes.set_ylabel("mated searches whose mate is at rank k or better")
@@ -46,13 +45,14 @@ def draw_det(result: IdentificationResult, path: Path) -> bool:
     figure, axes = new_figure()
     strangers, mated = len(result.fpir) - 1, int(result.searches.mated.sum())
     lowest = 1 / strangers
-    floor = min(_LOWEST_FNIR, 0.5 / mated)
-    axes.step(
-        result.fpir[1:], np.maximum(result.fnir[1:], floor), where="post", color="tab:blue", linewidth=1.6, label="FNIR"
-    )
+    # A logarithmic axis has no place for zero: such an FNIR is drawn where half a miss would be.
+    half_a_miss = 0.5 / mated
+    floor = 10 ** np.floor(np.log10(max(half_a_miss, float(result.fnir.min()))) - 1e-9)
+    drawn = np.maximum(result.fnir[1:], half_a_miss)
+    axes.step(result.fpir[1:], drawn, where="post", color="tab:blue", linewidth=1.6, label="FNIR")
     _draw_intervals(
         axes,
-        [(point.fpir, max(point.fnir, floor), point.interval) for point in result.open_set],
+        [(point.fpir, max(point.fnir, half_a_miss), point.interval) for point in result.open_set],
         "FNIR at FPIR, 95 % interval",
     )
     axes.axvspan(lowest, min(1.0, RULE_OF_30 / strangers), color="0.9", zorder=0, label="fewer than 30 false positives")
