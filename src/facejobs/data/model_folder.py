@@ -164,7 +164,7 @@ def _explain(error: ValidationError, content: bytes) -> str:
 def _place(location: tuple[int | str, ...], document: Any) -> Iterator[int | str]:
     """Yield the parts of a location that are in the document; between them are names of branches that were tried."""
     for part in location:
-        keys = range(len(document)) if isinstance(document, list) else document
-        if isinstance(document, dict | list) and part in keys:
-            document = document[part]
+        by_number = dict(enumerate(document)) if isinstance(document, list) else document
+        if isinstance(by_number, dict) and part in by_number:
+            document = by_number[part]
             yield part
