@@ -15,13 +15,9 @@ train_task() {
     . "$repository/jobs/boot_paths.sh"
     run_with_remote_paths 'data:in model:out' "$script" "$@"
 
-    facejobs=$repository/.venv/bin/facejobs
-    if [ ! -x "$facejobs" ]; then
-        facejobs=$(command -v facejobs) || {
-            echo "error: facejobs is not installed: run 'make setup' in $repository first" >&2
-            exit 1
-        }
-    fi
+    # shellcheck source=jobs/boot_facejobs.sh
+    . "$repository/jobs/boot_facejobs.sh"
+    find_facejobs "$repository"
 
     own_recipe=false
     for argument; do
