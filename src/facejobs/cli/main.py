@@ -14,7 +14,21 @@ from types import FrameType
 import typer
 
 from facejobs import __version__
-from facejobs.cli import compare, data, detect, evaluate, image, jobs, jobs_import, jobs_run, storage, track, train
+from facejobs.cli import (
+    compare,
+    data,
+    detect,
+    evaluate,
+    gallery,
+    image,
+    jobs,
+    jobs_import,
+    jobs_run,
+    model,
+    storage,
+    track,
+    train,
+)
 from facejobs.errors import ExitCode, FacejobsError
 
 # What a shell reports for a process that SIGPIPE ended: its reader went away, as in `facejobs … | head`.
@@ -47,6 +61,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("detect")(detect.detect)
+app.add_typer(gallery.app, name="gallery")
+app.add_typer(model.app, name="model")
 app.add_typer(storage.app, name="storage")
 app.add_typer(image.app, name="image")
 app.add_typer(jobs_import.app, name="import")

@@ -68,7 +68,7 @@ def changing(folder: str | Path) -> Iterator["Change"]:
     with locked(folder):
         gallery = Gallery.open(folder)
         gallery.verify()
-        remove_unlisted(folder, gallery.description)
+        _delete_unlisted(folder, gallery.description)
         with Draft(folder, gallery.embedding_size) as draft:
             change = Change(gallery, draft)
             yield change
@@ -122,16 +122,33 @@ def _publish(draft: Draft, detector: ModelRecord, recogniser: ModelRecord, calib
         **completed._asdict(),
     )
     write_description(draft.folder, description)
-    remove_unlisted(draft.folder, description)
+    _delete_unlisted(draft.folder, description)
 
 
 def _record(model: ModelIdentity) -> ModelRecord:
     return ModelRecord(name=model.name, sha256=model.sha256)
 
 
-def remove_unlisted(folder: Path, description: GalleryDescription) -> None:
-    """Delete the files of older galleries, and of changes that did not come to an end."""
+def delete_leftovers(folder: str | Path) -> int:
+    """Delete the files that interrupted changes of the gallery in `folder` left; returns how many there were.
+
+    Takes the writers' lock only where there are some, so that a gallery may lie on a read-only disk.
+    """
+    folder = Path(folder)
+    if not _unlisted(folder, read_description(folder)):
+        return 0
+    with locked(folder):
+        return _delete_unlisted(folder, read_description(folder))
+
+
+def _delete_unlisted(folder: Path, description: GalleryDescription) -> int:
+    paths = _unlisted(folder, description)
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)
+
+
+def _unlisted(folder: Path, description: GalleryDescription) -> list[Path]:
+    """The files of older galleries, and of changes that did not come to an end."""
     listed = {record.name for record in description.files.values()}
-    for path in folder.iterdir():
-        if path.name not in listed and _OURS.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+    return [path for path in folder.iterdir() if path.name not in listed and _OURS.fullmatch(path.name)]
