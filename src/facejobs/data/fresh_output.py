@@ -22,7 +22,7 @@ def fresh_directory(target: Path) -> Iterator[Path]:
     about a file in the directory, or about a disk without room, is raised on with the path that `target` gives it.
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100  (resolve() would follow a link the user chose)
-    _refuse_existing(target)
+    refuse_existing(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -35,7 +35,7 @@ def fresh_directory(target: Path) -> Iterator[Path]:
             work.rename(target)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                _refuse_existing(target)
+                refuse_existing(target)
             raise
     except BaseException as error:
         shutil.rmtree(work, ignore_errors=True)
@@ -106,7 +106,8 @@ def _no_folder(target: Path) -> NotADirectoryError:
     return NotADirectoryError(errno.ENOTDIR, "no folder can be made in a file", str(file))
 
 
-def _refuse_existing(target: Path) -> None:
+def refuse_existing(target: Path) -> None:
+    """Raise OutputExistsError unless `target` is absent or an empty directory."""
     if target.is_dir() and not any(target.iterdir()):
         return
     if os.path.lexists(target):

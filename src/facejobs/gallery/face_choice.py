@@ -21,7 +21,7 @@ def choose_face(photograph: DescribedPhotograph) -> DescribedFace | str:
             return "no face whose landmarks are laid out like a face"
         return "no face found"
     boxes = np.stack([face.box for face in faces]).astype(np.float64)
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    areas = _areas(boxes)
     largest = int(areas.argmax())
     others = np.delete(areas, largest)
     if len(others) and areas[largest] < _LARGER * others.max():
@@ -37,8 +37,13 @@ def most_prominent_face(photograph: DescribedPhotograph) -> DescribedFace | None
     if not faces:
         return None
     boxes = np.stack([face.box for face in faces]).astype(np.float64)
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    areas = _areas(boxes)
     return faces[int(_prominence(boxes, areas, photograph).argmax())]
+
+
+def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    areas: NDArray[np.float64] = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return areas
 
 
 def _prominence(

@@ -12,8 +12,9 @@ _NOSE_DEPTH = 0.43
 
 
 def _mean_head() -> NDArray[np.float64]:
-    eyes = np.linalg.norm(TEMPLATE[1] - TEMPLATE[0])
-    points = np.column_stack([TEMPLATE, [0, 0, _NOSE_DEPTH * eyes, 0, 0]])
+    points = np.zeros((5, 3))
+    points[:, :2] = TEMPLATE
+    points[2, 2] = _NOSE_DEPTH * float(np.linalg.norm(TEMPLATE[1] - TEMPLATE[0]))
     centred: NDArray[np.float64] = points - points.mean(axis=0)
     return centred
 
@@ -28,12 +29,12 @@ class HeadPose(NamedTuple):
     pitch: float
 
 
-def estimate_pose(landmarks: NDArray[np.floating]) -> HeadPose:
+def estimate_pose(landmarks: NDArray[np.float32]) -> HeadPose:
     """Return the pose of a head with these landmarks (5, 2), in pixels and in the order of `facejobs.data.alignment`.
 
     The scaled orthographic projection of a mean head that fits them best in least squares, its rotation made proper
-    (the first step of POSIT: DeMenthon and Davis, "Model-based object pose in 25 lines of code", 1995). How far the head
-    is inclined to a shoulder does not matter. Five points of a mean head tell an angle to about 10 degrees.
+    (the first step of POSIT: DeMenthon and Davis, "Model-based object pose in 25 lines of code", 1995). An inclination
+    to a shoulder does not matter. Five points of a mean head tell an angle to about 10 degrees.
     """
     points = np.asarray(landmarks, np.float64)
     affine = (_FROM_HEAD @ (points - points.mean(axis=0))).T
