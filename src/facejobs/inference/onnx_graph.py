@@ -37,7 +37,7 @@ class OnnxGraph:
         """
         self.path = path
         self._outputs = dict(outputs)
-        self._session = _open(path, threads or len(os.sched_getaffinity(0)))
+        self._session = open_session(path, path.read_bytes(), threads or len(os.sched_getaffinity(0)))
         found = {tensor.name: tensor for tensor in self._session.get_inputs()}
         if found.keys() != inputs.keys():
             raise _other_names(path, "inputs", found, inputs)
@@ -57,7 +57,7 @@ class OnnxGraph:
         except MemoryError:
             raise
         except Exception as error:  # ONNX Runtime's exceptions share no base class
-            raise ModelError(f"{self.path} failed on a batch of {count}: {_first_line(error)}") from None
+            raise ModelError(f"{self.path} failed on a batch of {count}: {first_line(error)}") from None
         for result, sizes in zip(results, self._outputs.values(), strict=True):
             if sizes is not None and (result.dtype != np.float32 or not _fits(result.shape, (count, *sizes))):
                 raise ModelError(
@@ -67,17 +67,18 @@ class OnnxGraph:
         return results
 
 
-def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(path: Path, graph: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """Load `graph`, the content of the file `path`, on the CPU; raises ModelError where ONNX Runtime cannot read it."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = _QUIET
     try:
         # From bytes, so that a graph cannot pull in files that model.json does not list.
-        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except MemoryError:
         raise
     except Exception as error:  # ONNX Runtime's exceptions share no base class
-        raise ModelError(f"{path} cannot be loaded by ONNX Runtime: {_first_line(error)}") from None
+        raise ModelError(f"{path} cannot be loaded by ONNX Runtime: {first_line(error)}") from None
 
 
 def _other_names(path: Path, which: str, found: Mapping[str, Any], wanted: Iterable[str]) -> ModelError:
@@ -117,5 +118,6 @@ def _describe(sizes: Sizes) -> str:
     return ", ".join("any" if size is None else str(size) for size in sizes)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an exception of ONNX Runtime says first."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
