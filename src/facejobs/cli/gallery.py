@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facejobs.cli.gallery_build import add, build, report
+
 if TYPE_CHECKING:
     from facejobs.gallery.description import CellSearch
     from facejobs.gallery.store import Gallery
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command()(build)
+app.command()(add)
+app.command()(report)
 
 _GALLERY = typer.Argument(metavar="GALLERY", help="Folder of a gallery.")
 _JSON = typer.Option("--json", help="Print JSON.")

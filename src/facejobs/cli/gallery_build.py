@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,14 +168,18 @@ def _finish(
 ) -> None:
     """Write the report and say what there is."""
     from facejobs.evaluation.metric_lines import write_metrics
-    from facejobs.gallery.report import REPORT_NAME, check_replaceable, examine, write_report
+    from facejobs.gallery.changes import REPORT_NAME
+    from facejobs.gallery.lock import locked
+    from facejobs.gallery.report import check_replaceable, examine, write_report
     from facejobs.gallery.store import Gallery
 
     target = folder / REPORT_NAME if out is None else out
-    gallery = Gallery.open(folder)
+    Gallery.open(folder)
     check_replaceable(target)
-    findings = examine(gallery, refusals)
-    write_report(findings, target)
+    # A report in the gallery's folder must not outlive a removal that happens while it is made.
+    with locked(folder) if out is None else nullcontext():
+        findings = examine(Gallery.open(folder), refusals)
+        write_report(findings, target)
     summary = _summary(findings)
     if metrics:
         counts = {name: value for name, value in summary.items() if isinstance(value, int)}

@@ -31,6 +31,9 @@ from facejobs.inference.model_identity import ModelIdentity
 from facejobs.storage.keys import TEMPORARY
 from facejobs.storage.whole_file import sync_folder
 
+REPORT_NAME = "report.html"
+"""The report in the gallery's folder. It shows people, so it goes before anybody's removal can take effect."""
+
 _OURS = re.compile(rf"({'|'.join(get_args(Role))})-[0-9a-f]{{16}}\.[0-9a-z]+|{re.escape(TEMPORARY)}.*")
 
 
@@ -104,6 +107,7 @@ class Change:
         """Make it the gallery; `changing` calls this."""
         folder, old = self.gallery.folder, self.gallery.description
         if self._draft.count or not self._kept.all():
+            (folder / REPORT_NAME).unlink(missing_ok=True)
             self._draft.take_over(self.gallery, self._kept)
             _publish(self._draft, old.detector, old.recogniser, self._calibration)
         elif self._calibration != old.calibration:

@@ -10,14 +10,12 @@ import cv2
 from facejobs.data.detection.photographs import read_photograph
 from facejobs.data.errors import DataError, OutputExistsError
 from facejobs.gallery.build import encode_picture
+from facejobs.gallery.changes import REPORT_NAME
 from facejobs.gallery.enrolment import Refusal
 from facejobs.gallery.mix_ups import MOST_IMAGES, MixUps, find_mix_ups
 from facejobs.gallery.report_page import GENERATOR, RefusedPicture, ReportContent, render
 from facejobs.gallery.store import Gallery
 from facejobs.storage.whole_file import whole_file, write_all
-
-REPORT_NAME = "report.html"
-"""The report in the folder of the gallery itself. It goes when a person is removed, whose pictures it may show."""
 
 _MOST_PICTURES = 500
 _PICTURE_SIDE = 160
