@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import pytest
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("facejobs", deadline=None)
 hypothesis.settings.load_profile("facejobs")
+
+# Test folders are no packages, so what tests share is found by its folder.
+sys.path.insert(0, str(Path(__file__).parent))
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
