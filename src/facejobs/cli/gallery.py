@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facejobs.cli.gallery_build import add, build, report
+from facejobs.cli.gallery_calibrate import calibrate
 
 if TYPE_CHECKING:
     from facejobs.gallery.description import CellSearch
@@ -16,6 +17,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command()(build)
 app.command()(add)
 app.command()(report)
+app.command()(calibrate)
 
 _GALLERY = typer.Argument(metavar="GALLERY", help="Folder of a gallery.")
 _JSON = typer.Option("--json", help="Print JSON.")

@@ -25,6 +25,7 @@ from facejobs.cli import (
     jobs_import,
     jobs_run,
     model,
+    recognise,
     storage,
     track,
     train,
@@ -62,6 +63,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("detect")(detect.detect)
 app.add_typer(gallery.app, name="gallery")
+app.command("recognise")(recognise.recognise)
 app.add_typer(model.app, name="model")
 app.add_typer(storage.app, name="storage")
 app.add_typer(image.app, name="image")

@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 
 CONFIDENCE = 0.95
 _NORMAL_QUANTILE = 1.959963984540054  # two-sided, for CONFIDENCE
 RULE_OF_30 = 30
+RULE_OF_THREE = 3
 
 
 def wilson_interval(successes: float, trials: int) -> tuple[float, float]:
@@ -22,6 +24,24 @@ def wilson_interval(successes: float, trials: int) -> tuple[float, float]:
     centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     half = _NORMAL_QUANTILE / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+
+
+def clopper_pearson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Return the exact 95 % interval of a proportion (Clopper and Pearson, 1934): it never covers less than that."""
+    if not 0 <= successes <= trials or trials <= 0:
+        raise ValueError(f"{successes} of {trials} is no proportion")
+    tail = (1 - CONFIDENCE) / 2
+    low = float(betaincinv(successes, trials - successes + 1, tail)) if successes else 0.0
+    high = float(betaincinv(successes + 1, trials - successes, 1 - tail)) if successes < trials else 1.0
+    return low, high
+
+
+def trials_to_exclude(rate: float) -> int:
+    """Return how many trials without one error show, at 95 % confidence, that the rate of errors is at most `rate`.
+
+    The rule of three (Hanley and Lippman-Hand, 1983): with fewer, even a faultless test says nothing of that rate.
+    """
+    return math.ceil(RULE_OF_THREE / rate - 1e-6)
 
 
 def pairs_needed(far: float) -> int:

@@ -24,8 +24,8 @@ def new_figure() -> tuple["Figure", "Axes"]:
 
 
 def save_figure(figure: "Figure", title: str, path: Path) -> None:
-    """Add title, grid and, below the axes, the legend of all labelled curves; write the PNG file `path`."""
-    (axes,) = figure.axes
+    """Add title, grid of the first axes and, below, the legend of all labelled curves; write the PNG file `path`."""
+    axes, *_ = figure.axes
     axes.set_title(title, fontsize=10)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=_LEGEND_COLUMNS, fontsize=9, frameon=False)

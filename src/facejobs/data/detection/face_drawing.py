@@ -29,7 +29,7 @@ def draw_detections(image: NDArray[np.uint8], found: Detections) -> NDArray[np.u
     for box in found.boxes[::-1]:
         draw_box(canvas, box, FOUND)
     for points, box in zip(() if found.landmarks is None else found.landmarks, found.boxes, strict=False):
-        _draw_landmarks(canvas, points, box)
+        draw_landmarks(canvas, points, box)
     draw_labels(canvas, found.boxes, [f"{score:.2f}" for score in found.scores], FOUND)
     return canvas
 
@@ -49,14 +49,15 @@ def draw_labels(canvas: NDArray[np.uint8], boxes: NDArray[np.float32], texts: It
     """
     taken = [(*_pixel(box[:2]), *_pixel(box[2:])) for box in boxes]
     for box, text in zip(list(taken), texts, strict=True):
-        height = _text_height(canvas, box)
-        place = _free_place(canvas, box, _text_size(text, height), taken)
+        height = text_height(canvas, box)
+        place = free_place(canvas, box, _text_size(text, height), taken)
         if place is not None:
             taken.append(place)
             _write(canvas, place, text, height, colour)
 
 
-def _draw_landmarks(canvas: NDArray[np.uint8], points: NDArray[np.float32], box: NDArray[np.float32]) -> None:
+def draw_landmarks(canvas: NDArray[np.uint8], points: NDArray[np.float32], box: NDArray[np.float32]) -> None:
+    """Draw the landmarks (5, 2) of the face in `box` (4,), those of the left and the right in colours of their own."""
     radius = max(1, round(float(min(box[2:] - box[:2])) / 40))
     for point, colour in zip(points, _POINT_COLOURS, strict=True):
         if np.isfinite(point).all():
@@ -78,7 +79,8 @@ def _thickness(canvas: NDArray[np.uint8], box: NDArray[np.float32]) -> int:
     return max(1, round(min(_unit(canvas), side / 25)))
 
 
-def _text_height(canvas: NDArray[np.uint8], box: Rectangle) -> int:
+def text_height(canvas: NDArray[np.uint8], box: Rectangle) -> int:
+    """Pixels of the capitals of what is written beside `box`, so that it is read when all of the picture is shown."""
     return max(_SMALLEST_TEXT, round(min(10 * _unit(canvas), (box[3] - box[1]) / 4)))
 
 
@@ -91,9 +93,10 @@ def _stroke(height: int) -> int:
     return max(1, round(height / 14))
 
 
-def _free_place(
+def free_place(
     canvas: NDArray[np.uint8], box: Rectangle, size: tuple[int, int], taken: list[Rectangle]
 ) -> Rectangle | None:
+    """A place for a text of `size` (width, height) above or below `box`, off all that is `taken`; None without one."""
     width, height = size
     left = max(0, min(box[0], canvas.shape[1] - width))
     for top in (box[1] - height - 1, box[3] + 2):

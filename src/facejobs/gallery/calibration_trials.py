@@ -1,0 +1,97 @@
+"""Faces compared with a gallery to calibrate it: enrolled ones against the others, or photographs against all."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facejobs.evaluation.accept_threshold import IdentificationTrials
+from facejobs.gallery.matching import Rule, match
+from facejobs.gallery.probes import Probes
+from facejobs.gallery.store import Gallery
+
+Embeddings = NDArray[np.float32]
+Numbers = NDArray[np.int64]
+
+MOST_ENROLLED = 5000
+"""Of a large gallery so many images are tried."""
+_FACES_AT_ONCE = 512
+_ROWS_AT_ONCE = 1 << 15
+_STRANGER = -1
+_NO_DIRECTION = 1e-6
+
+
+def trials_of_probes(gallery: Gallery, probes: Probes, rule: Rule, neighbours: int) -> IdentificationTrials:
+    """Compare the photographs of people who are in the gallery, and of people who are not, with everybody in it.
+
+    Somebody who is in it is also tried as a stranger: by the best match that is somebody else.
+    """
+    of_person = {person: gallery.people.find(person) for person in set(probes.persons)}
+    numbers = [of_person[person] for person in probes.persons]
+    own = np.array([_STRANGER if number is None else number for number in numbers], np.int64)[probes.searched]
+    matches = match(gallery, probes.embeddings[probes.searched], rule, neighbours)
+    first_is_own = matches.person[:, 0] == own
+    others = np.where(first_is_own, matches.similarity[:, 1], matches.similarity[:, 0])
+    return _trials(own != _STRANGER, first_is_own, matches.similarity[:, 0], others, probes.subjects[probes.searched])
+
+
+def trials_inside(gallery: Gallery, rule: Rule, seed: int = 0) -> IdentificationTrials:
+    """Compare enrolled images with the rest of the gallery: that person's other images, and all other people.
+
+    Says little of other photographs: those of one person were often taken on one day, and chosen for their quality.
+    `knn` is tried as `image`, whose best similarity it never exceeds.
+    """
+    rows = np.arange(len(gallery.embeddings))
+    if len(rows) > MOST_ENROLLED:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ENROLLED, replace=False))
+    faces, people = gallery.embeddings[rows], gallery.person_of_row[rows]
+    if rule == "mean":
+        own = _similarity_to_own_mean(gallery, rows)
+        _, others = _own_and_others(faces, people, np.full(len(rows), -1), gallery.means, gallery.person_of_mean)
+    else:
+        own, others = _own_and_others(faces, people, rows, gallery.embeddings, gallery.person_of_row)
+    return _trials(np.isfinite(own), own > others, np.maximum(own, others), others, people)
+
+
+def _trials(
+    known: NDArray[np.bool_], right: NDArray[np.bool_], best: Embeddings, others: Embeddings, subjects: Numbers
+) -> IdentificationTrials:
+    """`others` is the best similarity to somebody else, -inf where there is nobody else."""
+    strangers = np.isfinite(others)
+    return IdentificationTrials(
+        known=best[known].astype(np.float64),
+        known_right=right[known],
+        known_people=subjects[known],
+        strangers=others[strangers].astype(np.float64),
+        stranger_people=subjects[strangers],
+    )
+
+
+def _similarity_to_own_mean(gallery: Gallery, rows: Numbers) -> Embeddings:
+    """Of each row the similarity to the mean of that person's other images, -inf for an only image."""
+    people, place = np.unique(gallery.person_of_row[rows], return_inverse=True)
+    theirs = np.flatnonzero(np.isin(gallery.person_of_row, people))
+    sums = np.zeros((len(people), gallery.embedding_size), np.float32)
+    np.add.at(sums, np.searchsorted(people, gallery.person_of_row[theirs]), gallery.embeddings[theirs])
+    faces = gallery.embeddings[rows]
+    rest = sums[place] - faces
+    lengths = np.linalg.norm(rest, axis=1)
+    others = (gallery.image_counts[gallery.person_of_row[rows]] > 1) & (lengths > _NO_DIRECTION)
+    similarity = np.full(len(rows), -np.inf, np.float32)
+    similarity[others] = np.einsum("ij,ij->i", faces[others], rest[others]) / lengths[others]
+    return similarity
+
+
+def _own_and_others(
+    faces: Embeddings, people: Numbers, own_rows: Numbers, vectors: Embeddings, person_of_vector: Numbers
+) -> tuple[Embeddings, Embeddings]:
+    """Of each face the highest similarity to a vector of its person but that in `own_rows`, and to one of others."""
+    own = np.full(len(faces), -np.inf, np.float32)
+    others = own.copy()
+    for first in range(0, len(faces), _FACES_AT_ONCE):
+        part = slice(first, first + _FACES_AT_ONCE)
+        for start in range(0, len(vectors), _ROWS_AT_ONCE):
+            cosines = faces[part] @ vectors[start : start + _ROWS_AT_ONCE].T
+            theirs = people[part, None] == person_of_vector[None, start : start + _ROWS_AT_ONCE]
+            itself = own_rows[part, None] == np.arange(start, start + cosines.shape[1])[None]
+            np.maximum(own[part], np.where(theirs & ~itself, cosines, -np.inf).max(axis=1), out=own[part])
+            np.maximum(others[part], np.where(theirs, -np.inf, cosines).max(axis=1), out=others[part])
+    return own, others
