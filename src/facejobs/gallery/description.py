@@ -3,12 +3,12 @@
 The format is described in docs/reference/gallery-format.md.
 """
 
-import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from blake3 import blake3
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from facejobs.data.reading import reading
@@ -18,7 +18,7 @@ from facejobs.storage.whole_file import whole_file, write_all
 DESCRIPTION_NAME = "gallery.json"
 _LARGEST = 16 * 1024 * 1024
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -30,14 +30,14 @@ class ModelRecord(_Part):
     """A model that made the gallery: what messages call it, and its digest."""
 
     name: str = Field(min_length=1)
-    sha256: Sha256
+    sha256: Digest
 
 
 class FileRecord(_Part):
     """What a file beside gallery.json must be. Its name holds the first digits of its digest."""
 
     name: str = Field(pattern=r"^[a-z_]+-[0-9a-f]{16}\.[0-9a-z]+$")
-    sha256: Sha256
+    blake3: Digest
     bytes: Count
 
 
@@ -125,7 +125,7 @@ def write_description(folder: Path, description: GalleryDescription) -> None:
 def _serialise(description: GalleryDescription) -> bytes:
     """gallery.json has one serialisation, so that a reader notices each byte that differs."""
     document: dict[str, Any] = description.model_dump(mode="json")
-    checksum = hashlib.sha256(json.dumps(document, allow_nan=False).encode()).hexdigest()
+    checksum = blake3(json.dumps(document, allow_nan=False).encode()).hexdigest()
     return (json.dumps({**document, "checksum": checksum}, indent=2, allow_nan=False) + "\n").encode()
 
 

@@ -65,7 +65,7 @@ class DraftFiles:
     def _publish(self, role: Role) -> FileRecord:
         content = self.read(role)
         os.fsync(self._files[role].fileno())
-        sha256 = digest(content)
-        name = f"{role}-{sha256[:_DIGITS]}.{_ENDINGS.get(role, 'bin')}"
+        blake3 = digest(content)
+        name = f"{role}-{blake3[:_DIGITS]}.{_ENDINGS.get(role, 'bin')}"
         self.path(role).replace(self._folder / name)
-        return FileRecord(name=name, sha256=sha256, bytes=len(content))
+        return FileRecord(name=name, blake3=blake3, bytes=len(content))

@@ -46,7 +46,8 @@ class Gallery:
     def open(cls, folder: str | Path) -> Self:
         """Open the gallery in `folder`, whole, as it was before or after any change made meanwhile.
 
-        The size of every file is verified, and the SHA-256 of every file up to 64 MiB; `verify` compares the others.
+        The size of every file is verified, and the digest of all but vectors and pictures above 256 MiB, which `verify`
+        compares.
         Raises GalleryError for what is not a gallery, or a damaged or edited one.
         """
         folder = Path(folder)
