@@ -25,6 +25,7 @@ _LOSSES = {
     "landmarks": "landmarks",
     "blur": "blur",
     "ignored": "the mark of faces to be ignored, which become ordinary ones",
+    "attributes": "expression, illumination, occlusion and pose",
 }
 
 

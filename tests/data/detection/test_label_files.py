@@ -89,6 +89,19 @@ def test_wider(tmp_path: Path) -> None:
     assert last.boxes.tolist() == [[1, 2, 4, 6]]
 
 
+def test_wider_to_wider_keeps_every_attribute(tmp_path: Path) -> None:
+    text = (
+        "0--Parade/a b.jpg\n3\n10 10 10 12 2 1 1 0 2 1\n30 30 4 5 1 0 0 1 1 0\n7 8 0 5 0 1 0 0 2 0\n"
+        "0--Parade/none.jpg\n0\n0 0 0 0 0 0 0 0 0 0\n"
+    )
+    images = read(tmp_path, text).images
+    assert label_bytes("wider", images).decode() == text
+    assert images[0].attributes is not None and images[0].attributes[0].tolist() == [2, 1, 1, 0, 2, 1]
+    assert losses("wider", images) == {}
+    assert losses("retinaface", images) == {"ignored": 1, "attributes": 3}
+    assert losses("scrfd", images) == {"blur": 3, "attributes": 3}
+
+
 def test_wider_without_the_line_of_zeros(tmp_path: Path) -> None:
     images = read(tmp_path, "a.jpg\n0\nb.jpg\n1\n1 2 3 4 0 0 0 0 0 0\nc.jpg\n0").images
     assert [(image.path, len(image)) for image in images] == [("a.jpg", 0), ("b.jpg", 1), ("c.jpg", 0)]

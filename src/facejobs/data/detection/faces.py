@@ -19,7 +19,8 @@ class LabelledImage:
 
     `path` is relative to the folder of images, `line` the number of its header in the label file. `boxes` (N, 4) are
     x1, y1, x2, y2. `landmarks` (N, 5, 2) are NaN where they are not known. `blur` (N,) is 0 to 1, NaN where not known.
-    `ignored` (N,) marks faces that count neither as found nor as missed.
+    `ignored` (N,) marks faces that count neither as found nor as missed. `attributes` (N, 6) are those of WIDER FACE as
+    its file has them: blur, expression, illumination, invalid, occlusion, pose; None from files of another dialect.
     """
 
     path: str
@@ -28,6 +29,7 @@ class LabelledImage:
     landmarks: NDArray[np.float32]
     blur: NDArray[np.float32]
     ignored: NDArray[np.bool_]
+    attributes: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)

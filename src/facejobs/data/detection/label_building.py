@@ -1,6 +1,7 @@
 """Labels of one photograph as a reader collects them, whatever file they come from."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -27,6 +28,7 @@ class LabelBuilder:
     _landmarks: list[tuple[Point, ...]] = field(default_factory=list)
     _blur: list[float] = field(default_factory=list)
     _ignored: list[bool] = field(default_factory=list)
+    _attributes: list[Sequence[float]] = field(default_factory=list)
 
     def add(
         self,
@@ -34,8 +36,12 @@ class LabelBuilder:
         ignored: bool = False,
         landmarks: tuple[Point, ...] = NO_LANDMARKS,
         blur: float = math.nan,
+        attributes: Sequence[float] = (),
     ) -> None:
-        """Add a face by x1, y1, x2, y2; one without area is ignored. ValueError for a box of negative size."""
+        """Add a face by x1, y1, x2, y2; one without area is ignored. ValueError for a box of negative size.
+
+        `attributes` are WIDER FACE's six, given for all faces of an image or for none.
+        """
         left, top, right, bottom = box
         if right < left or bottom < top:
             raise ValueError(f"a box {right - left:g} wide and {bottom - top:g} high; sizes must not be negative")
@@ -43,6 +49,8 @@ class LabelBuilder:
         self._landmarks.append(landmarks)
         self._blur.append(blur if 0 <= blur <= 1 else math.nan)
         self._ignored.append(ignored)
+        if attributes:
+            self._attributes.append(attributes)
 
     def labelled(self) -> LabelledImage:
         """The image with the faces added so far."""
@@ -55,6 +63,7 @@ class LabelBuilder:
             np.array(self._landmarks, np.float32).reshape(-1, LANDMARKS, 2),
             np.array(self._blur, np.float32),
             np.array(self._ignored, np.bool_) | without_area,
+            np.array(self._attributes, np.float32) if self._attributes else None,
         )
 
 

@@ -244,7 +244,7 @@ def _add_scrfd(image: LabelBuilder, values: list[float]) -> None:
 
 def _add_wider(image: LabelBuilder, values: list[float]) -> None:
     if len(values) == 10:
-        image.add(_corners(values), ignored=values[7] == 1, blur=values[4] / WIDER_BLUR)
+        image.add(_corners(values), ignored=values[7] == 1, blur=values[4] / WIDER_BLUR, attributes=values[4:])
     elif len(values) == 5:
         raise ValueError("5 numbers for a face: `x y w h score` is what a detector found, not a label")
     else:

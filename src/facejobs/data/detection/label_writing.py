@@ -46,8 +46,11 @@ def require_writable(path: str, dialect: Dialect) -> None:
 
 
 def losses(dialect: Dialect, images: Iterable[LabelledImage]) -> dict[str, int]:
-    """How many faces lose what in a dialect: `landmarks`, `blur`, `ignored` (the mark), each at least 1."""
-    lost = dict.fromkeys(("landmarks", "blur", "ignored"), 0)
+    """How many faces lose what in a dialect, each at least 1.
+
+    `landmarks`, `blur`, `ignored` (the mark), and `attributes`: what only WIDER FACE says of faces.
+    """
+    lost = dict.fromkeys(("landmarks", "blur", "ignored", "attributes"), 0)
     for image in images:
         has_area = (image.boxes[:, 2:] > image.boxes[:, :2]).all(axis=1)
         known = ~np.isnan(image.landmarks).any(axis=2).all(axis=1)
@@ -59,6 +62,8 @@ def losses(dialect: Dialect, images: Iterable[LabelledImage]) -> dict[str, int]:
             lost["blur"] += int((~np.isnan(image.blur)).sum())
         if dialect in ("boxes", "retinaface"):
             lost["ignored"] += int((image.ignored & has_area).sum())
+        if dialect != "wider" and image.attributes is not None:
+            lost["attributes"] += len(image)
     return {what: faces for what, faces in lost.items() if faces}
 
 
@@ -78,6 +83,8 @@ def _face(image: LabelledImage, face: int, dialect: Dialect) -> str:
     if dialect == "boxes":
         return box
     if dialect == "wider":
+        if image.attributes is not None:
+            return f"{box} {_join(image.attributes[face].tolist())}"
         level = 0 if np.isnan(blur) else round(blur * WIDER_BLUR)
         return f"{box} {level} 0 0 {int(ignored)} 0 0"
     if dialect == "scrfd" and ignored:
