@@ -27,7 +27,6 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
 from facejobs.gallery.changes import create_gallery
 from facejobs.gallery.matching import match
@@ -50,7 +49,6 @@ gallery = Gallery.open(sys.argv[1])
 seconds = time.perf_counter() - start
 import faiss, numpy
 from facejobs.gallery.matching import match
-from facejobs.gallery.store import Gallery as _
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 other = Gallery.open(sys.argv[2])

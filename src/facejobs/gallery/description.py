@@ -4,7 +4,6 @@ The format is described in docs/reference/gallery-format.md.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -118,7 +117,6 @@ def read_description(folder: Path) -> GalleryDescription:
 def write_description(folder: Path, description: GalleryDescription) -> None:
     """Make `description` the gallery in `folder`, at once and durably."""
     with whole_file(folder / DESCRIPTION_NAME, durable=True) as descriptor:
-        os.fchmod(descriptor, 0o644)
         write_all(descriptor, _serialise(description), 0)
 
 

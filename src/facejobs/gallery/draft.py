@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from facejobs.gallery.draft_files import DraftFiles
 from facejobs.gallery.errors import GalleryError
 from facejobs.gallery.name_list import name_line
-from facejobs.gallery.rows import ROW, EnrolledImage
+from facejobs.gallery.rows import ROW, UNIT_TOLERANCE, EnrolledImage
 from facejobs.gallery.store import Gallery
 from facejobs.storage.whole_file import naming
 
 _BLOCK = 4096
-_UNIT_TOLERANCE = 1e-3
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 NO_CELL = -1
 
@@ -100,7 +99,7 @@ class Draft:
         if embedding.shape != (self.embedding_size,):
             raise GalleryError(f"{where}: its embedding has shape {embedding.shape}, not ({self.embedding_size},)")
         length = float(np.linalg.norm(embedding))
-        if not abs(length - 1) <= _UNIT_TOLERANCE:
+        if not abs(length - 1) <= UNIT_TOLERANCE:
             raise GalleryError(f"{where}: its embedding has length {length:.4g}, not 1, so it cannot be compared")
         if not image.person:
             raise GalleryError(f"{where}: a person without a name cannot be enrolled")

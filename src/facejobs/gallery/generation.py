@@ -83,14 +83,13 @@ class Generation:
     def _open(self, role: Role, record: FileRecord) -> None:
         path = self.path(role)
         with reading(path, GalleryError):
-            file = path.open("rb")
+            file = self._files[role] = path.open("rb")
             size = os.fstat(file.fileno()).st_size
             if size != record.bytes:
                 raise GalleryError(
                     f"{path} is {size} bytes long, {DESCRIPTION_NAME} says {record.bytes}: it was cut off or edited; "
                     f"{_AGAIN}"
                 )
-            self._files[role] = file
             self._maps[role] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
             if size <= _LARGE or role not in _BULKY:
                 self._expect_digest(role, record)

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from facejobs.gallery.errors import GalleryError
 from facejobs.gallery.index import VectorIndex
+from facejobs.gallery.rows import UNIT_TOLERANCE
 from facejobs.gallery.store import Gallery
 
 Rule = Literal["mean", "image", "knn"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 NOBODY = -1
+_LARGEST_ANSWER = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,18 @@ def match(gallery: Gallery, embeddings: NDArray[np.float32], rule: Rule = "mean"
     - `mean`: the person whose mean embedding is nearest; similarity to that mean;
     - `image`: the person whose image is nearest; similarity to that image;
     - `knn`: the person with most of the `k` nearest images; among equals the one whose image is nearest. The
-      similarity is that to the person's nearest image. The runner-up has the next most.
+      similarity is that to the person's nearest image. The runner-up has the next most, or is the next nearest if one
+      has all; its nearest image may be nearer than that of the best.
 
-    Similarity is the cosine. Raises GalleryError for embeddings of another size and for a rule or k that there is not.
+    Similarity is the cosine. Raises GalleryError for embeddings of another size or length, and for a rule or k that
+    there is not.
     """
     queries = np.ascontiguousarray(embeddings, np.float32)
     if queries.ndim != 2 or queries.shape[1] != gallery.embedding_size:
         raise GalleryError(f"embeddings of {gallery.embedding_size} values are needed, not shape {queries.shape}")
+    lengths = np.linalg.norm(queries, axis=1)
+    if not (abs(lengths - 1) <= UNIT_TOLERANCE).all():
+        raise GalleryError("an embedding that is to be matched is not of unit length; normalise it first")
     if rule == "mean":
         return nearest_people(gallery.mean_index, gallery.person_of_mean, queries)
     if rule == "image":
@@ -52,37 +59,54 @@ def match(gallery: Gallery, embeddings: NDArray[np.float32], rule: Rule = "mean"
 
 def nearest_people(index: VectorIndex, person_of_row: NDArray[np.int64], queries: NDArray[np.float32]) -> Matches:
     """The persons of the nearest row, and of the nearest row that is of another person."""
-    people = np.full((len(queries), 2), NOBODY, np.int64)
-    similarity = np.full((len(queries), 2), -np.inf, np.float32)
-    open_queries, k = np.arange(len(queries)), 2
-    while len(open_queries):
-        found, rows = index.search(queries[open_queries], k)
-        persons = _persons(person_of_row, rows)
-        other = (persons != persons[:, :1]) & (persons != NOBODY)
-        second = np.where(other.any(1), other.argmax(1), 0)
-        people[open_queries, 0], similarity[open_queries, 0] = persons[:, 0], found[:, 0]
-        told = second > 0
-        people[open_queries[told], 1] = persons[told, second[told]]
-        similarity[open_queries[told], 1] = found[told, second[told]]
-        # A person with many images may fill all k places.
-        open_queries = open_queries[~told & (rows[:, -1] != NOBODY)]
+    matches = _nobody(len(queries))
+    waiting, k = np.arange(len(queries)), 2
+    while len(waiting):
+        # Blocks, since a person with very many images asks for a very large k.
+        blocks = np.array_split(waiting, 1 + len(waiting) * k // _LARGEST_ANSWER)
+        waiting = np.concatenate([_fill(matches, block, index, person_of_row, queries, k) for block in blocks])
         k *= 4
-    return Matches(people, similarity)
+    return matches
+
+
+def _fill(
+    matches: Matches,
+    chosen: NDArray[np.int64],
+    index: VectorIndex,
+    person_of_row: NDArray[np.int64],
+    queries: NDArray[np.float32],
+    k: int,
+) -> NDArray[np.int64]:
+    """Look at the k nearest rows; returns the queries for which all of them are of one person, and there are more."""
+    similarity, rows = index.search(queries[chosen], k)
+    persons = _persons(person_of_row, rows)
+    matches.person[chosen, 0], matches.similarity[chosen, 0] = persons[:, 0], similarity[:, 0]
+    other = (persons != persons[:, :1]) & (persons != NOBODY)
+    told = np.flatnonzero(other.any(1))
+    place = other[told].argmax(1)
+    matches.person[chosen[told], 1] = persons[told, place]
+    matches.similarity[chosen[told], 1] = similarity[told, place]
+    waiting: NDArray[np.int64] = chosen[~other.any(1) & (rows[:, -1] != NOBODY)]
+    return waiting
 
 
 def vote(index: VectorIndex, person_of_row: NDArray[np.int64], queries: NDArray[np.float32], k: int) -> Matches:
-    """The persons with most and next most of the k nearest rows."""
-    people = np.full((len(queries), 2), NOBODY, np.int64)
-    similarity = np.full((len(queries), 2), -np.inf, np.float32)
-    found, rows = index.search(queries, k)
-    persons = _persons(person_of_row, rows)
-    for query, row in enumerate(persons):
-        voters = row[row != NOBODY]
-        candidates, nearest, votes = np.unique(voters, return_index=True, return_counts=True)
+    """The persons with most and next most of the k nearest rows; where one has all, the other is the next nearest."""
+    matches = _nobody(len(queries))
+    similarity, rows = index.search(queries, k)
+    for query, persons in enumerate(_persons(person_of_row, rows)):
+        candidates, nearest, votes = np.unique(persons[persons != NOBODY], return_index=True, return_counts=True)
         best = np.lexsort((nearest, -votes))[:2]
-        people[query, : len(best)] = candidates[best]
-        similarity[query, : len(best)] = found[query, nearest[best]]
-    return Matches(people, similarity)
+        matches.person[query, : len(best)] = candidates[best]
+        matches.similarity[query, : len(best)] = similarity[query, nearest[best]]
+    alone = np.flatnonzero((matches.person[:, 0] != NOBODY) & (matches.person[:, 1] == NOBODY))
+    next_nearest = nearest_people(index, person_of_row, queries[alone])
+    matches.person[alone, 1], matches.similarity[alone, 1] = next_nearest.person[:, 1], next_nearest.similarity[:, 1]
+    return matches
+
+
+def _nobody(queries: int) -> Matches:
+    return Matches(np.full((queries, 2), NOBODY, np.int64), np.full((queries, 2), -np.inf, np.float32))
 
 
 def _persons(person_of_row: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:

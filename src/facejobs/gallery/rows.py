@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+UNIT_TOLERANCE = 1e-3
+"""How far from 1 the length of an embedding may be."""
+
 ROW = np.dtype(
     [
         ("person", "<u4"),
