@@ -71,7 +71,11 @@ def test_json_holds_every_number(evaluated: Evaluated, tmp_path: Path) -> None:
     assert written["detection"]["landmarks"] is None
     assert cv2.imread(str(out / PICTURE_NAME)).shape == (600, 840, 3)
     with np.load(out / RESAMPLES_NAME) as resamples:
-        assert set(resamples) == {measured.name for measured in result.precisions}
+        assert resamples["names"].tolist() == [measured.name for measured in result.precisions]
+        assert resamples["metrics"][0] == "ap_20px_original"
+        assert resamples["protocols"].tolist() == [measured.protocol for measured in result.precisions]
+        assert resamples["values"].tolist() == [measured.value for measured in result.precisions]
+        assert (str(resamples["set"]), int(resamples["photographs"])) == (result.name, 6)
         low, high = np.quantile(resamples["20px"], [0.025, 0.975])
     assert headline["interval"] == pytest.approx([low, high])
 

@@ -1,14 +1,15 @@
 """Detection results as JSON, and as a folder to keep."""
 
 import json
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from facejobs.evaluation.detection import AveragePrecision, DetectionResult
+from facejobs.evaluation.detection_resamples import write_resamples
 from facejobs.evaluation.landmark_error import LANDMARK_NAMES, LandmarkError
+from facejobs.evaluation.metric_lines import write_metrics
 from facejobs.evaluation.precision_recall_picture import draw_precision_recall
 from facejobs.evaluation.results import RESULTS_NAME
 
@@ -35,16 +36,10 @@ def to_json(model: dict[str, Any], result: DetectionResult) -> dict[str, Any]:
 
 
 def save_results(folder: Path, model: dict[str, Any], result: DetectionResult) -> None:
-    """Write results.json, precision-recall.png and resamples.npz into the empty folder `folder`.
-
-    The .npz holds the bootstrap's values of each average precision. Where two results have one protocol, the same
-    photographs were drawn for both, so that two detectors can be compared draw by draw.
-    """
+    """Write results.json, metrics.jsonl, precision-recall.png and resamples.npz into the empty folder `folder`."""
     draw_precision_recall(result, folder / PICTURE_NAME)
-    # In memory first: on a full disk zipfile would print what it cannot close.
-    resamples = BytesIO()
-    np.savez_compressed(resamples, **{measured.name: measured.resampled for measured in result.precisions})
-    (folder / RESAMPLES_NAME).write_bytes(resamples.getbuffer())
+    write_resamples(result, folder / RESAMPLES_NAME)
+    write_metrics(folder, result.metrics())
     text = json.dumps(to_json(model, result), indent=2, allow_nan=False)
     (folder / RESULTS_NAME).write_text(text + "\n", encoding="utf-8")
 

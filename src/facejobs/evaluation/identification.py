@@ -102,10 +102,14 @@ class IdentificationResult:
         """That of the headline; -inf, so that everybody gets a name, where there is none."""
         return self.headline.threshold if self.headline else -np.inf
 
+    @property
+    def headline_first(self) -> list[FnirAtFpir]:
+        """The open set with the headline before the others."""
+        return sorted(self.open_set, key=lambda point: point is not self.headline)
+
     def metrics(self) -> list[dict[str, Any]]:
         """Each number as name, value, protocol and interval, for journals: the headline first."""
-        points = sorted(self.open_set, key=lambda point: point is not self.headline)
-        numbers = [(point.name, point.fnir, point.interval) for point in points]
+        numbers = [(point.name, point.fnir, point.interval) for point in self.headline_first]
         numbers += [(point.name, point.value, point.interval) for point in self.ranks]
         return [
             {"name": name, "value": value, "protocol": self.protocol, "interval": list(interval)}

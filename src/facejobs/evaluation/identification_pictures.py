@@ -18,6 +18,8 @@ def draw_cmc(result: IdentificationResult, path: Path) -> bool:
     """Draw the cumulative match characteristic to the PNG file `path`; False, and nothing, without mated searches."""
     if not len(result.cmc):
         return False
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = new_figure()
     ranks = np.arange(1, len(result.cmc) + 1)
     axes.step(ranks, result.cmc, where="post", color="tab:blue", linewidth=1.6, marker=".", label="CMC")
@@ -25,7 +27,7 @@ def draw_cmc(result: IdentificationResult, path: Path) -> bool:
         axes, [(point.rank, point.value, point.interval) for point in result.ranks], "rank-k accuracy, 95 % interval"
     )
     axes.set_xlim(0.5, max(2, len(ranks)) + 0.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(min(0.9, float(result.cmc[0]) - 0.1, *(point.interval[0] for point in result.ranks)), 1.005)
     axes.set_xlabel("rank k")
     axes.set_ylabel("mated searches whose mate is at rank k or better")

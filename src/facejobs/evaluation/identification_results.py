@@ -128,6 +128,10 @@ def _searches(measured: MeasuredPair, result: IdentificationResult) -> dict[str,
         "mate_similarity": _numbers(searches.mate_similarity),
         "rival": _names(searches.rivals, measured.people),
         "rival_similarity": _numbers(searches.rival_similarity),
+        "open_set": [
+            {"metric": point.name, "fpir": point.fpir, "value": point.fnir, "threshold": point.threshold}
+            for point in result.headline_first
+        ],
     }
 
 

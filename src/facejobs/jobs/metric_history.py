@@ -84,13 +84,15 @@ _FACES_AND_SCALE = re.compile(r"(_\d+px)?_(original|multi|short-\d+|unstated)$")
 
 
 def direction_of(name: str) -> Direction:
-    """Which way a metric improves, by its name: the last word (`lfw_accuracy`, `box_loss`), or tar_at_far, ap_easy.
+    """Which way a metric improves, by its name: the last word (`lfw_accuracy`, `box_loss`), tar_at_far, ap_easy.
 
     Which faces were counted and the test scale, with which a detector's metrics end (`recall_20px_original`), say
     nothing of it.
     """
     if is_bookkeeping(name):
         return Direction.NEITHER
+    if "fnir_at_fpir" in name:
+        return Direction.LOWER
     if "tar_at_far" in name or "average_precision" in name or name.startswith("ap_") or "_ap_" in name:
         return Direction.HIGHER
     measure = _FACES_AND_SCALE.sub("", name)
@@ -107,12 +109,12 @@ def is_bookkeeping(name: str) -> bool:
 def metric_rank(name: str, protocol: str | None) -> int:
     """How much a metric says of a model, 0 most: what listings show of a version and verdicts rest on.
 
-    An accuracy that states its protocol was measured on data that was not trained on. After it come what else states
-    one, other accuracies, other metrics of which more is better, the rest, and bookkeeping.
+    An accuracy that states its protocol was measured on data that was not trained on; so was FNIR at FPIR. After them
+    come what else states one, other accuracies, other metrics of which more is better, the rest, and bookkeeping.
     """
     if is_bookkeeping(name):
         return 5
-    accuracy = _ends_with(name, ("accuracy",))
+    accuracy = _ends_with(name, ("accuracy",)) or "fnir_at_fpir" in name
     if protocol is not None:
         return 0 if accuracy else 1
     if accuracy:

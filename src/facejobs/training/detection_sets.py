@@ -19,6 +19,7 @@ from facejobs.data.detection.test_scale import TestScale, detect_at, detect_scal
 from facejobs.data.errors import DataError
 from facejobs.data.model_description import Metric
 from facejobs.evaluation.detection import DetectionResult, evaluate_detection
+from facejobs.evaluation.detection_resamples import write_resamples
 from facejobs.evaluation.precision_recall_picture import draw_precision_recall
 from facejobs.evaluation.wider_face import find_subsets
 from facejobs.training.detection_parameters import CASCADE, LAYOUT, DetectionParameters
@@ -144,8 +145,9 @@ class MeasuredSplit:
         )
 
     def write_papers(self, folder: Path) -> None:
-        """Draw the precision-recall curves."""
+        """Draw the precision-recall curves, and keep what other detectors are compared with."""
         if self._result is not None:
+            write_resamples(self._result, folder / "resamples" / f"{self.name}.npz", prefix=f"{self.name}_")
             draw_precision_recall(self._result, folder / f"precision-recall-{self.name}.png")
 
     def score_threshold(self) -> float:

@@ -4,7 +4,7 @@ A run owns its folder from its first checkpoint on. What was refused or killed b
 run may begin there.
 
 params.json   what the run is: task, every resolved parameter, data fingerprint, software, evaluation sets
-metrics.jsonl   checkpoints/   model/   scores/   and the pictures of evaluations
+metrics.jsonl   checkpoints/   model/   scores/   resamples/   and the pictures of evaluations
 """
 
 import contextlib

@@ -1,5 +1,6 @@
 """A comparison as JSON: docs/reference/comparison-json.md."""
 
+from dataclasses import asdict
 from typing import Any
 
 from facejobs.jobs.comparison.changes import ABSENT, Change, without_influence
@@ -10,7 +11,7 @@ from facejobs.jobs.comparison.run import Run
 from facejobs.jobs.comparison.significance import PairedBootstrap
 from facejobs.jobs.metric_history import Point
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
@@ -95,6 +96,7 @@ def _pair(pair: Pair) -> dict[str, Any]:
         "causes": [str(fact) for fact in verdict.causes],
         "experiments": [{"command": item.command, "shows": item.shows} for item in verdict.experiments],
         "bootstraps": [_bootstrap(bootstrap) for bootstrap in pair.bootstraps],
+        "people": None if pair.people is None else asdict(pair.people),
     }
 
 
@@ -112,13 +114,17 @@ def _change(change: Change) -> dict[str, Any]:
 def _bootstrap(bootstrap: PairedBootstrap) -> dict[str, Any]:
     return {
         "set": bootstrap.set_name,
+        "metric": bootstrap.metric,
         "protocol": bootstrap.protocol,
-        "pairs": bootstrap.pairs,
-        "accuracy": {"first": bootstrap.first_accuracy, "other": bootstrap.other_accuracy},
+        "units": bootstrap.units,
+        "count": bootstrap.count,
+        "values": {"first": bootstrap.first, "other": bootstrap.other},
         "difference": bootstrap.difference,
         "interval": [bootstrap.low, bootstrap.high],
         "p": bootstrap.p,
         "real": bootstrap.real,
-        "right_alone": {"first": bootstrap.only_first, "other": bootstrap.only_other},
+        "right_alone": None
+        if bootstrap.only_first is None
+        else {"first": bootstrap.only_first, "other": bootstrap.only_other},
         "resamples": bootstrap.resamples,
     }

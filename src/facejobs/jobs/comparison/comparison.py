@@ -7,10 +7,12 @@ from typing import Any
 from facejobs.jobs.comparison.changes import ABSENT, Change, all_facts, changes, differing, without_influence
 from facejobs.jobs.comparison.evidence import Evidence
 from facejobs.jobs.comparison.formatting import listed
+from facejobs.jobs.comparison.identification_significance import PeopleChange
 from facejobs.jobs.comparison.judging import judge
 from facejobs.jobs.comparison.metric_rows import MetricRow, metric_rows
+from facejobs.jobs.comparison.paired_results import paired_bootstraps, people_change
 from facejobs.jobs.comparison.run import Fact, Run
-from facejobs.jobs.comparison.significance import PairedBootstrap, paired_bootstrap
+from facejobs.jobs.comparison.significance import PairedBootstrap
 from facejobs.jobs.comparison.verdict import Verdict
 
 FindGroup = Callable[[Run], Sequence[Run]]
@@ -25,6 +27,7 @@ class Pair:
     changed: tuple[Change, ...]
     bootstraps: tuple[PairedBootstrap, ...]
     verdict: Verdict
+    people: PeopleChange | None = None
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,10 @@ def compare(runs: Sequence[Run], seed_group: FindGroup = lambda run: [run]) -> C
 
 
 def _pair(first: Run, other: Run, position: int, changed: Sequence[Change], rows: Sequence[MetricRow]) -> Pair:
-    common = [protocol for protocol in first.scores if protocol in other.scores]
-    tried = [paired_bootstrap(first.scores[protocol], other.scores[protocol]) for protocol in common]
-    bootstraps = tuple(result for result in tried if result is not None)
-    verdict = judge(Evidence(first, other, position, changed, rows, bootstraps))
-    return Pair(first.version, other.version, tuple(changed), bootstraps, verdict)
+    bootstraps = paired_bootstraps(first, other)
+    people = people_change(first, other)
+    verdict = judge(Evidence(first, other, position, changed, rows, bootstraps, people))
+    return Pair(first.version, other.version, tuple(changed), tuple(bootstraps), verdict, people)
 
 
 def _facts(runs: Sequence[Run]) -> dict[Fact, tuple[Any, ...]]:

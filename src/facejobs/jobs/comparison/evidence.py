@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from facejobs.jobs.comparison.changes import Change, causes, is_seed
+from facejobs.jobs.comparison.identification_significance import PeopleChange
 from facejobs.jobs.comparison.metric_rows import Cell, MetricRow
 from facejobs.jobs.comparison.run import Run
 from facejobs.jobs.comparison.significance import PairedBootstrap
@@ -19,6 +20,7 @@ class Evidence:
     changed: Sequence[Change]
     rows: Sequence[MetricRow]
     bootstraps: Sequence[PairedBootstrap]
+    people: PeopleChange | None = None
     row: MetricRow | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -34,13 +36,23 @@ class Evidence:
 
     @property
     def bootstrap(self) -> PairedBootstrap | None:
-        """The one of the decisive metric's pairs, where that metric is their accuracy."""
+        """The one of the decisive metric, where there is one."""
         if self.row is None:
             return None
         for bootstrap in self.bootstraps:
-            if bootstrap.protocol == self.row.protocol and self.row.name == f"{bootstrap.set_name}_accuracy":
+            if (bootstrap.protocol, bootstrap.metric) == (self.row.protocol, self.row.name):
                 return bootstrap
         return None
+
+    @property
+    def told_bootstraps(self) -> list[PairedBootstrap]:
+        """One for each set of data: the decisive metric's, else the first."""
+        by_set: dict[str, PairedBootstrap] = {}
+        for bootstrap in self.bootstraps:
+            if bootstrap == self.bootstrap:
+                by_set[bootstrap.set_name] = bootstrap
+            by_set.setdefault(bootstrap.set_name, bootstrap)
+        return list(by_set.values())
 
     @property
     def causes(self) -> list[Change]:

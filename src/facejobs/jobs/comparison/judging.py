@@ -47,8 +47,8 @@ def _judge_finished(evidence: Evidence, names: str) -> Verdict:
         return _verdict(evidence, Judgement.NOISE, sentence)
     if bootstrap is not None and not bootstrap.real:
         sentence = (
-            f"{names} cannot be told apart: {signed(difference)} in {row.name}, where other pairs would give "
-            f"{interval_text(bootstrap)}."
+            f"{names} cannot be told apart: {signed(difference)} in {row.name}, where other "
+            f"{bootstrap.units} would give {interval_text(bootstrap)}."
         )
         return _verdict(evidence, Judgement.NOT_DISTINGUISHABLE, sentence)
     if len(found) > 1:

@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from facejobs.jobs.comparison.detection_resamples import read_resamples
 from facejobs.jobs.comparison.noise import only_seed_differs, seed_group
 from facejobs.jobs.comparison.pair_scores import read_pair_scores
 from facejobs.jobs.comparison.run import Aspect, Fact, Run
+from facejobs.jobs.comparison.search_record import read_search_record
 from facejobs.jobs.errors import VersionDamagedError, VersionNotFoundError
 from facejobs.jobs.liveness import effective_state
 from facejobs.jobs.metric_history import read_history
@@ -30,7 +32,10 @@ def read_run(folder: VersionFolder, store: str | None = None) -> Run:
     record, notes = folder.record, []
     written, damaged = _read_parameters(folder.store)
     scores, damaged_scores = read_pair_scores(folder.store)
-    notes += [f"{key} cannot be read" for key in [*damaged, *damaged_scores]]
+    precisions, damaged_resamples = read_resamples(folder.store)
+    searches, damaged_searches = read_search_record(folder.store)
+    unread = [*damaged, *damaged_scores, *damaged_resamples, *damaged_searches]
+    notes += [f"{key} cannot be read" for key in unread]
     if record.code.sha256 is None:
         notes.append("the code is not recorded (no git repository), so a change of it would not be seen")
     resolved = written.get("parameters")
@@ -44,6 +49,8 @@ def read_run(folder: VersionFolder, store: str | None = None) -> Run:
         without_influence=_names(written.get("without_influence")),
         history=read_history(folder.store),
         scores=scores,
+        precisions={precision.protocol: precision for precision in precisions},
+        searches=searches,
         inputs=record.spec.inputs,
         store=store,
         parent=record.parent,

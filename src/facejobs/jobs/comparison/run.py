@@ -6,7 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from facejobs.jobs.comparison.detection_resamples import ResampledPrecision
 from facejobs.jobs.comparison.pair_scores import PairScores
+from facejobs.jobs.comparison.search_record import SearchRecord
 from facejobs.jobs.metric_history import MetricHistory
 from facejobs.jobs.status import State
 
@@ -42,8 +44,9 @@ class Run:
     """One version: what went in (facts), how it stands, and what came out.
 
     `given` are the spec's parameters as they were written there; `resolved` all parameters with their defaults, where
-    the run wrote them. `facts` are all other things that can change a result, JSON-ready. `inputs` are URLs by name.
-    `without_influence` names the parameters of which the run says that they do not change its result.
+    the run wrote them. `facts` are all other things that can change a result, JSON-ready. `inputs` are URLs by name,
+    `scores` and `precisions` are by protocol. `without_influence` names the parameters of which the run says that they
+    do not change its result.
     `store` is what a command has to give as --store, if anything. `notes` is what could not be read.
     """
 
@@ -55,6 +58,8 @@ class Run:
     resolved: Mapping[str, Any] | None = None
     history: MetricHistory = field(default_factory=MetricHistory)
     scores: Mapping[str, PairScores] = field(default_factory=dict)
+    precisions: Mapping[str, ResampledPrecision] = field(default_factory=dict)
+    searches: SearchRecord | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
     store: str | None = None
     parent: str | None = None

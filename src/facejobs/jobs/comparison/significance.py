@@ -1,13 +1,14 @@
-"""Whether two models' accuracy on the same pairs differs by more than other pairs would make it: a paired bootstrap.
+"""Whether two models differ on the same data by more than other data of its kind would make them: a paired bootstrap.
 
-The percentile bootstrap of Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13: pairs
-are drawn with replacement, each with what both models made of it, and the difference of the accuracies is computed
+The percentile bootstrap of Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13: pairs,
+photographs or people are drawn with replacement, each with what both models made of it, and the difference is computed
 anew. docs/how-to/compare-versions.md says what that covers and what not.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facejobs.jobs.comparison.pair_scores import PairScores
 
@@ -18,29 +19,41 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class PairedBootstrap:
-    """The accuracy of `other` minus that of `first` on the same pairs, with its 95 % interval.
+    """The `metric` of `other` minus that of `first` on the same `count` `units` (a plural), with its 95 % interval.
 
-    `p` is twice the smaller share of resamples on one side of zero, in (0, 1]: small where chance among the pairs does
-    not explain the difference. `only_first`, `only_other`: pairs that one model alone decided rightly.
+    `metric` is its name in the journal and `told` what sentences call it; `set_name` is the set of data. `p` is twice
+    the smaller share of resamples on one side of zero, in (0, 1]: small where chance among the units does not explain
+    the difference. `only_first`, `only_other`: units that one model alone decided rightly, where that is known.
     """
 
+    metric: str
+    told: str
     set_name: str
     protocol: str
-    pairs: int
-    first_accuracy: float
-    other_accuracy: float
+    units: str
+    count: int
+    first: float
+    other: float
     difference: float
     low: float
     high: float
     p: float
-    only_first: int
-    only_other: int
     resamples: int
+    only_first: int | None = None
+    only_other: int | None = None
 
     @property
     def real(self) -> bool:
         """Whether the interval leaves zero out."""
         return self.low > 0 or self.high < 0
+
+
+def interval_and_p(differences: NDArray[np.float64]) -> tuple[float, float, float]:
+    """The central 95 % of resampled differences, and p."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(differences, [tail, 1 - tail])
+    sides = min(int(np.sum(differences <= 0)), int(np.sum(differences >= 0)))
+    return float(low), float(high), min(1.0, 2 * (sides + 1) / (len(differences) + 1))
 
 
 def paired_bootstrap(first: PairScores, other: PairScores, resamples: int = RESAMPLES) -> PairedBootstrap | None:
@@ -61,20 +74,21 @@ def paired_bootstrap(first: PairScores, other: PairScores, resamples: int = RESA
     shares = np.array([only_first, only_other, pairs - only_first - only_other]) / pairs
     drawn = np.random.default_rng(_SEED).multinomial(pairs, shares, size=resamples)
     differences = (drawn[:, 1] - drawn[:, 0]) / pairs
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(differences, [tail, 1 - tail])
-    sides = min(int(np.sum(differences <= 0)), int(np.sum(differences >= 0)))
+    low, high, p = interval_and_p(differences)
     return PairedBootstrap(
+        metric=f"{first.name}_accuracy",
+        told="accuracy",
         set_name=first.name,
         protocol=first.protocol,
-        pairs=pairs,
-        first_accuracy=float(first.correct.mean()),
-        other_accuracy=float(other.correct.mean()),
+        units="pairs",
+        count=pairs,
+        first=float(first.correct.mean()),
+        other=float(other.correct.mean()),
         difference=(only_other - only_first) / pairs,
-        low=float(low),
-        high=float(high),
-        p=min(1.0, 2 * (sides + 1) / (resamples + 1)),
+        low=low,
+        high=high,
+        p=p,
+        resamples=resamples,
         only_first=only_first,
         only_other=only_other,
-        resamples=resamples,
     )

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from facejobs.jobs.comparison.changes import Change
 from facejobs.jobs.comparison.evidence import Evidence
-from facejobs.jobs.comparison.formatting import listed, number, signed, value_text
+from facejobs.jobs.comparison.formatting import listed, number, plain, signed, value_text
+from facejobs.jobs.comparison.identification_significance import PeopleChange, PersonChange
 from facejobs.jobs.comparison.run import Run
 from facejobs.jobs.comparison.significance import PairedBootstrap
 from facejobs.jobs.comparison.verdict import Judgement
@@ -22,7 +23,8 @@ def details(evidence: Evidence, judgement: Judgement) -> list[str]:
     elif len(found) == 1 and judgement is not Judgement.CREDITED:
         lines.append(f"One thing changed: {described(found[0])}.")
     lines += _noise_lines(evidence, judgement)
-    lines += [_bootstrap_line(bootstrap, first, other) for bootstrap in evidence.bootstraps]
+    lines += [_bootstrap_line(bootstrap, first, other) for bootstrap in evidence.told_bootstraps]
+    lines += _people_lines(evidence.people, other)
     lines += _not_compared(evidence)
     steps = first.history.last_step, other.history.last_step
     if None not in steps and steps[0] != steps[1]:
@@ -66,12 +68,38 @@ def _few(versions: Sequence[str]) -> str:
 
 def _bootstrap_line(bootstrap: PairedBootstrap, first: Run, other: Run) -> str:
     told = "is real" if bootstrap.real else "is not distinguishable from chance"
-    return (
-        f"Between these two models the difference in accuracy on the {bootstrap.pairs:,} pairs of {bootstrap.set_name} "
-        f"{told}: {signed(bootstrap.difference)}, {interval_text(bootstrap)}, p {_share(bootstrap.p)} (paired "
-        f"bootstrap, {bootstrap.resamples:,} resamples). {other.version} alone is right on {bootstrap.only_other:,} "
-        f"pairs, {first.version} alone on {bootstrap.only_first:,}."
+    line = (
+        f"Between these two models the difference in {bootstrap.told} on the {bootstrap.count:,} {bootstrap.units} of "
+        f"{bootstrap.set_name} {told}: {signed(bootstrap.difference)}, {interval_text(bootstrap)}, p "
+        f"{_share(bootstrap.p)} (paired bootstrap, {bootstrap.resamples:,} resamples)."
     )
+    if bootstrap.only_other is None:
+        return line
+    return (
+        f"{line} {other.version} alone is right on {bootstrap.only_other:,} {bootstrap.units}, {first.version} alone "
+        f"on {bootstrap.only_first:,}."
+    )
+
+
+def _people_lines(people: PeopleChange | None, other: Run) -> list[str]:
+    if people is None:
+        return []
+    at = "" if people.fpir is None else f" at FPIR {people.fpir:g}"
+    lines = [
+        f"{word} by {other.version}{at}: {_persons(changed)}."
+        for word, changed in (("Found more often", people.better), ("Found less often", people.worse))
+        if changed
+    ]
+    found = len(people.better) + len(people.worse)
+    alike = f"{people.unchanged:,} of {people.unchanged + found:,} people are found as often{at} by both."
+    return [*lines, alike]
+
+
+def _persons(changed: Sequence[PersonChange]) -> str:
+    named = [f"{plain(one.person)} {one.first} → {one.other} of {one.probes}" for one in changed[:_NAMED]]
+    if len(changed) > _NAMED:
+        named.append(f"{len(changed) - _NAMED:,} more")
+    return listed(named)
 
 
 def described(change: Change) -> str:
@@ -81,7 +109,7 @@ def described(change: Change) -> str:
 
 
 def interval_text(bootstrap: PairedBootstrap) -> str:
-    """The interval of a difference in accuracy."""
+    """The interval of a difference."""
     return f"95 % interval {signed(bootstrap.low)} to {signed(bootstrap.high)}"
 
 
