@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from facejobs.gallery.store import Gallery
 
 _FEW_STRANGERS = 30
+_MOST_SHOWN = 10
 
 
 def calibrate(
@@ -90,6 +91,8 @@ def calibrate(
         typer.echo(json.dumps(calibration.model_dump(mode="json"), indent=2))
     else:
         typer.echo(_describe(gallery, calibration))
+        if probes:
+            _print_accepted(known, probes, calibration)
 
 
 def _check_options(
@@ -191,6 +194,20 @@ def _describe(gallery: Path, calibration: "Calibration") -> str:
             + ("" if error is None else f", off by {error:.3f} on average for people it was not fitted to")
         )
     return "\n".join(lines)
+
+
+def _print_accepted(gallery: "Gallery", probes: "Probes", calibration: "Calibration") -> None:
+    from facejobs.cli.tables import printable
+    from facejobs.gallery.calibration_trials import accepted_strangers
+
+    threshold = calibration.threshold.threshold
+    accepted = accepted_strangers(gallery, probes, calibration.rule, calibration.neighbours, threshold)
+    if accepted:
+        typer.echo("strangers who are named; if one is that person, correct the folder and calibrate again:")
+    for photograph, person, similarity in accepted[:_MOST_SHOWN]:
+        typer.echo(f"  {printable(photograph)}  {printable(person)}  {similarity:.4f}")
+    if len(accepted) > _MOST_SHOWN:
+        typer.echo(f"  … and {len(accepted) - _MOST_SHOWN} more")
 
 
 def _rate(value: float, interval: tuple[float, float]) -> str:

@@ -44,13 +44,15 @@ def recognise(
     gallery: Annotated[Path, typer.Argument(metavar="GALLERY", help="Folder of a gallery.")],
     detector: Annotated[Path, typer.Argument(metavar="DETECTOR", help="Detector that made the gallery.")],
     recogniser: Annotated[Path, typer.Argument(metavar="RECOGNISER", help="Recogniser that made the gallery.")],
-    out: Annotated[Path, typer.Argument(metavar="[OUT]", help="New folder for the results.")] = Path(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder for the results.")] = Path(
         "recognition-results"
     ),
     draw: Annotated[bool, typer.Option("--draw", help="Draw the photographs with names into OUT/pictures.")] = False,
     threshold: Annotated[
         float | None,
-        typer.Option(callback=finite, help="Lowest similarity of a named face; by default the calibrated one."),
+        typer.Option(
+            min=-1, max=1, callback=finite, help="Lowest similarity of a named face; by default the calibrated one."
+        ),
     ] = None,
     rule: Annotated[
         str | None, typer.Option(help="mean, image or knn; by default the calibrated one, or mean.", show_default=False)

@@ -20,6 +20,7 @@ from facejobs.gallery.matching import Rule
 from facejobs.gallery.store import Gallery
 
 _PROVISIONAL_FAR = 0.01
+_PROVISIONAL_IMAGES = 1000
 _LOOSEST_PROVISIONAL_FAR = 0.1
 
 Source = Literal["photographs", "aligned faces", "inside the gallery"]
@@ -88,7 +89,7 @@ class Calibration(_Part):
 
     def holds_for(self, gallery: Gallery) -> bool:
         """Whether the gallery still is what was calibrated."""
-        return self.embeddings == gallery.description.files["embeddings"].sha256
+        return self.embeddings == gallery.description.files["embeddings"].blake3
 
 
 def calibrate(
@@ -114,7 +115,7 @@ def calibrate(
         source=source,
         data=data,
         people=len(gallery.people),
-        embeddings=gallery.description.files["embeddings"].sha256,
+        embeddings=gallery.description.files["embeddings"].blake3,
         threshold=ThresholdRecord(**asdict(chosen)),
         probability=probability,
     )
@@ -142,7 +143,7 @@ def provisional_threshold(gallery: Gallery, rule: Rule) -> AcceptThreshold:
 
     Raises GalleryError where that is more than 10 %: so few images are no base for naming strangers.
     """
-    trials = trials_inside(gallery, rule)
+    trials = trials_inside(gallery, rule, _PROVISIONAL_IMAGES)
     faces = len(trials.strangers)
     target = max(_PROVISIONAL_FAR, strictest_rate(faces)) if faces else 1.0
     if target > _LOOSEST_PROVISIONAL_FAR:

@@ -12,7 +12,7 @@ Embeddings = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 
 MOST_ENROLLED = 5000
-"""Of a large gallery so many images are tried."""
+"""Of a large gallery no more images are tried."""
 _FACES_AT_ONCE = 512
 _ROWS_AT_ONCE = 1 << 15
 _STRANGER = -1
@@ -33,15 +33,33 @@ def trials_of_probes(gallery: Gallery, probes: Probes, rule: Rule, neighbours: i
     return _trials(own != _STRANGER, first_is_own, matches.similarity[:, 0], others, probes.subjects[probes.searched])
 
 
-def trials_inside(gallery: Gallery, rule: Rule, seed: int = 0) -> IdentificationTrials:
-    """Compare enrolled images with the rest of the gallery: that person's other images, and all other people.
+def accepted_strangers(
+    gallery: Gallery, probes: Probes, rule: Rule, neighbours: int, threshold: float
+) -> list[tuple[str, str, float]]:
+    """Photograph, person and similarity of each stranger who is taken for somebody, the most similar first.
+
+    One that is very similar may show that person, under another name or in a folder of strangers.
+    """
+    matches = match(gallery, probes.embeddings, rule, neighbours)
+    found = [
+        (name, gallery.people[int(best)], float(similarity))
+        for name, person, searched, best, similarity in zip(
+            probes.names, probes.persons, probes.searched, matches.person[:, 0], matches.similarity[:, 0], strict=True
+        )
+        if searched and similarity >= threshold and gallery.people.find(person) is None
+    ]
+    return sorted(found, key=lambda accepted: -accepted[2])
+
+
+def trials_inside(gallery: Gallery, rule: Rule, most: int = MOST_ENROLLED, seed: int = 0) -> IdentificationTrials:
+    """Compare `most` enrolled images with the rest of the gallery: that person's other images, and all other people.
 
     Says little of other photographs: those of one person were often taken on one day, and chosen for their quality.
     `knn` is tried as `image`, whose best similarity it never exceeds.
     """
     rows = np.arange(len(gallery.embeddings))
-    if len(rows) > MOST_ENROLLED:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ENROLLED, replace=False))
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
     faces, people = gallery.embeddings[rows], gallery.person_of_row[rows]
     if rule == "mean":
         own = _similarity_to_own_mean(gallery, rows)

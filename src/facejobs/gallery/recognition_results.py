@@ -60,7 +60,7 @@ class RecognitionResults:
             "warnings": sourced.warnings,
             "rule": decision.rule,
             "neighbours": decision.neighbours if decision.rule == "knn" else None,
-            "gallery": {"people": len(gallery.people), "embeddings": gallery.description.files["embeddings"].sha256},
+            "gallery": {"people": len(gallery.people), "embeddings": gallery.description.files["embeddings"].blake3},
             "detector": asdict(gallery.detector),
             "recogniser": asdict(gallery.recogniser),
         }
