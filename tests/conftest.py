@@ -97,6 +97,66 @@ def _publish_spot_detector(folder: Path, landmarks: bool = True, score_threshold
     return folder
 
 
+@pytest.fixture
+def publish_block_recogniser() -> Callable[..., Path]:
+    """Writes a recogniser without training, publish(folder, scale): the mean colours of 49 blocks of 16 x 16 pixels."""
+    return _publish_block_recogniser
+
+
+def _publish_block_recogniser(folder: Path, scale: float = 1 / 128) -> Path:
+    import onnx
+    from onnx import helper
+
+    from facejobs.data import model_description as described
+    from facejobs.data.model_folder import describe_files, write_description
+
+    nodes = [
+        helper.make_node("AveragePool", ["pixels"], ["blocks"], kernel_shape=[16, 16], strides=[16, 16]),
+        helper.make_node("Flatten", ["blocks"], ["embedding"]),
+    ]
+    tensors = {"pixels": ("n", 3, 112, 112), "embedding": ("n", 147)}
+    values = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, size) for name, size in tensors.items()]
+    graph = helper.make_graph(nodes, "blocks", values[:1], values[1:])
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), folder / "model.onnx"
+    )
+    write_description(
+        folder,
+        described.RecognitionDescription(
+            input=described.ModelInput(name="pixels", height=112, width=112, scale=scale),
+            output=described.ModelOutput(name="embedding", embedding_size=147),
+            backbone="blocks",
+            loss="none",
+            files=describe_files(folder, ["model.onnx"]),
+        ),
+    )
+    return folder
+
+
+@pytest.fixture
+def draw_portrait() -> Callable[..., Any]:
+    """Draws a photograph in which the spot detector finds a face, portrait(person, photograph=0, spots=1): 64 x 64 RGB.
+
+    Photographs of one person are alike to the block recogniser, those of different people are not.
+    """
+    return _draw_portrait
+
+
+def _draw_portrait(person: int, photograph: int = 0, spots: int = 1) -> Any:
+    import cv2
+    import numpy as np
+
+    patches = np.random.default_rng([person]).integers(0, 130, (6, 6, 3)).astype(np.uint8)
+    image = cv2.resize(patches, (64, 64), interpolation=cv2.INTER_NEAREST)
+    noise = np.random.default_rng([person, photograph]).integers(-6, 7, image.shape)
+    image = np.clip(image.astype(int) + noise, 0, 130).astype(np.uint8)
+    places = [(3, 3), *((row, column) for row in (0, 2, 5, 7) for column in range(0, 8, 2))][:spots]
+    for row, column in places:
+        image[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 255
+    return image
+
+
 @pytest.fixture(autouse=True)
 def _signal_handlers() -> Iterator[None]:
     """A training that was asked to stop ignores signals from then on; the tests after it must not."""

@@ -6,7 +6,7 @@ what is unusual. All similarities are cosines.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ MOST_IMAGES = 50_000
 _MARGIN = 1.5
 _NO_BETTER = 0.5
 _FEWEST_PAIRS = 10
+_BY_CHANCE = 0.1
 _SAMPLE = 2_000
 _ROWS_AT_ONCE = 1_024
 _NORMAL_MAD = 1.4826  # standard deviations of a normal distribution in its median absolute deviation
@@ -75,13 +76,15 @@ def find_mix_ups(embeddings: Vectors, person_of_row: Numbers) -> MixUps:
     """
     if len(embeddings) == 0:
         return MixUps((), (), ())
-    people = int(person_of_row.max()) + 1
-    sums = np.zeros((people, embeddings.shape[1]), np.float32)
-    np.add.at(sums, person_of_row, embeddings)
-    counts = np.bincount(person_of_row, minlength=people)
+    people, places = np.unique(person_of_row, return_inverse=True)
+    sums = np.zeros((len(people), embeddings.shape[1]), np.float32)
+    np.add.at(sums, places, embeddings)
+    counts = np.bincount(places)
+    strays = _strays(embeddings, places, sums, counts)
+    alike = _alike(sums / counts[:, None].astype(np.float32), counts)
     return MixUps(
-        tuple(_strays(embeddings, person_of_row, sums, counts)),
-        tuple(_alike(sums, counts)),
+        tuple(replace(stray, other_person=int(people[stray.other_person])) for stray in strays),
+        tuple(replace(pair, first=int(people[pair.first]), second=int(people[pair.second])) for pair in alike),
         tuple(_same(embeddings)),
     )
 
@@ -119,20 +122,21 @@ def _between_strangers(embeddings: Vectors, person_of_row: Numbers, means: Vecto
     return _median_and_deviation(similarities[person_of_row[rows][:, None] != people])
 
 
-def _alike(sums: Vectors, counts: Numbers) -> list[AlikePeople]:
-    """Pairs beyond what fewer than one of all pairs would reach by chance, were strangers' similarities normal, and not
-    below the lower quartile of what people have in common with themselves."""
-    present = np.flatnonzero(counts)
-    centres = sums[present] / counts[present, None]
-    several = counts[present] > 1
+def _alike(centres: Vectors, counts: Numbers) -> list[AlikePeople]:
+    """Pairs beyond what any of all pairs reaches in one of ten galleries by chance, were strangers' similarities normal,
+    and not below the lower quartile of what people have in common with themselves.
+
+    `centres` (P, D) are the means of people's embeddings, not of unit length.
+    """
+    several = counts > 1
     bounds = []
-    pairs = len(present) * (len(present) - 1) // 2
+    pairs = len(centres) * (len(centres) - 1) // 2
     if pairs >= _FEWEST_PAIRS:
         some = centres[_sample(np.random.default_rng(0), len(centres))]
         usual, deviation = _median_and_deviation((some @ some.T)[np.triu_indices(len(some), 1)])
-        bounds.append(usual + float(norm.isf(min(0.5, 1 / pairs))) * deviation)
+        bounds.append(usual + float(norm.isf(_BY_CHANCE / pairs)) * deviation)
     if several.any():
-        number = counts[present][several]
+        number = counts[several]
         squares = (centres[several] ** 2).sum(axis=1)
         # The mean over all pairs of a person's images, those of an image with itself left out.
         bounds.append(float(np.quantile((squares * number - 1) / (number - 1), 0.25)))
@@ -142,8 +146,7 @@ def _alike(sums: Vectors, counts: Numbers) -> list[AlikePeople]:
     for start, block in _blocks(centres, centres):
         for row, column in np.argwhere(block >= max(bounds)):
             if start + row < column:
-                first, second = int(present[start + row]), int(present[column])
-                found.append(AlikePeople(first, second, float(block[row, column])))
+                found.append(AlikePeople(int(start + row), int(column), float(block[row, column])))
     return sorted(found, key=lambda pair: -pair.similarity)
 
 

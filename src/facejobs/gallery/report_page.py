@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facejobs import __version__
 from facejobs.gallery.mix_ups import NEAR_IDENTICAL, MixUps
@@ -86,10 +87,11 @@ def _facts(content: ReportContent) -> str:
     facts = [
         ("People", f"{len(gallery.people):,}"),
         ("Enrolled images", f"{len(gallery.embeddings):,}"),
-        ("Not enrolled", f"{len(content.refused):,}"),
         ("Detector", f"{gallery.detector.name} ({gallery.detector.sha256[:12]})"),
         ("Recogniser", f"{gallery.recogniser.name} ({gallery.recogniser.sha256[:12]})"),
     ]
+    if content.refused:
+        facts.insert(2, ("Not enrolled", f"{len(content.refused):,}"))
     return _table((), ((f"<th>{name}</th>", f"<td>{_text(value)}</td>") for name, value in facts))
 
 
@@ -109,19 +111,23 @@ def _mix_ups(content: ReportContent) -> str:
 
 
 def _strays(gallery: Gallery, mix_ups: MixUps) -> str:
-    first = _first_rows(gallery)
-    rows = (
-        (
-            f"<td>{_figure(gallery, stray.row)}</td>",
-            f"<td>{_text(_name(gallery, stray.row))}</td>",
-            f'<td class="number">{stray.own:.2f}</td>',
-            f"<td>{_figure(gallery, int(first[stray.other_person]))}</td>",
-            f"<td>{_text(gallery.people[stray.other_person])}</td>",
-            f'<td class="number">{stray.other:.2f}</td>',
+    first, last = _first_rows(gallery), _last_rows(gallery)
+    rows = []
+    for stray in mix_ups.strays[:_MOST_FINDINGS]:
+        person = int(gallery.person_of_row[stray.row])
+        another = first[person] if first[person] != stray.row else last[person]
+        rows.append(
+            (
+                f"<td>{_figure(gallery, stray.row)}</td>",
+                f"<td>{_figure(gallery, int(another))}</td>",
+                f"<td>{_text(gallery.people[person])}</td>",
+                f'<td class="number">{stray.own:.2f}</td>',
+                f"<td>{_figure(gallery, int(first[stray.other_person]))}</td>",
+                f"<td>{_text(gallery.people[stray.other_person])}</td>",
+                f'<td class="number">{stray.other:.2f}</td>',
+            )
         )
-        for stray in mix_ups.strays[:_MOST_FINDINGS]
-    )
-    headers = ("Image", "Enrolled as", "Similarity to the others", "More like", "", "Similarity")
+    headers = ("Image", "Enrolled with", "as", "Similarity", "Most like", "", "Similarity")
     return _section("Images unlike the others of their person", headers, rows, len(mix_ups.strays))
 
 
@@ -214,11 +220,17 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<table>\n{head}{body}\n</table>"
 
 
-def _first_rows(gallery: Gallery) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _first_rows(gallery: Gallery) -> NDArray[np.int64]:
     """Of each person the row of one image."""
-    first = np.zeros(len(gallery.people), np.int64)
-    first[gallery.person_of_row[::-1]] = np.arange(len(gallery.person_of_row))[::-1]
-    return first
+    return np.unique(gallery.person_of_row, return_index=True)[1]
+
+
+def _last_rows(gallery: Gallery) -> NDArray[np.int64]:
+    """Of each person the row of another image, where there are several."""
+    rows: NDArray[np.int64] = (
+        len(gallery.person_of_row) - 1 - np.unique(gallery.person_of_row[::-1], return_index=True)[1]
+    )
+    return rows
 
 
 def _name(gallery: Gallery, row: int) -> str:
