@@ -123,7 +123,7 @@ def _between_strangers(embeddings: Vectors, person_of_row: Numbers, means: Vecto
 
 
 def _alike(centres: Vectors, counts: Numbers) -> list[AlikePeople]:
-    """Pairs beyond what any of all pairs reaches in one of ten galleries by chance, were strangers' similarities normal,
+    """Pairs beyond what one of all reaches in one of ten galleries by chance, were strangers' similarities normal,
     and not below the lower quartile of what people have in common with themselves.
 
     `centres` (P, D) are the means of people's embeddings, not of unit length.
