@@ -5,6 +5,7 @@ rename, and then deletes the old files. A process killed in between leaves files
 next change deletes them.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -100,14 +101,16 @@ class Change:
         self._kept[self.gallery.rows_of(person)] = False
 
     def set_calibration(self, calibration: Mapping[str, Any] | None) -> None:
-        """Keep this JSON object with the gallery, in place of the one that is there."""
-        self._calibration = None if calibration is None else dict(calibration)
+        """Keep this JSON object with the gallery in place of the one there; raises GalleryError if it is none."""
+        try:
+            self._calibration = json.loads(json.dumps(calibration, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise GalleryError(f"a calibration must be plain JSON with finite numbers: {error}") from None
 
     def commit(self) -> None:
         """Make it the gallery; `changing` calls this."""
         folder, old = self.gallery.folder, self.gallery.description
         if self._draft.count or not self._kept.all():
-            (folder / REPORT_NAME).unlink(missing_ok=True)
             self._draft.take_over(self.gallery, self._kept)
             _publish(self._draft, old.detector, old.recogniser, self._calibration)
         elif self._calibration != old.calibration:
@@ -117,6 +120,8 @@ class Change:
 def _publish(draft: Draft, detector: ModelRecord, recogniser: ModelRecord, calibration: dict[str, Any] | None) -> None:
     """Make what the draft holds the gallery in its folder, and delete the files of others."""
     completed = complete(draft)
+    # A report shows pictures of people who may be leaving.
+    (draft.folder / REPORT_NAME).unlink(missing_ok=True)
     sync_folder(draft.folder)
     description = GalleryDescription(
         detector=detector,

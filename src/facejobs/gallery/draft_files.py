@@ -3,6 +3,7 @@
 import mmap
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,7 +60,9 @@ class DraftFiles:
     def close(self) -> None:
         """Remove what was not published."""
         for role, file in self._files.items():
-            file.close()
+            # What is still to be written may not find room; it is not wanted any more.
+            with suppress(OSError):
+                file.close()
             self.path(role).unlink(missing_ok=True)
 
     def _publish(self, role: Role) -> FileRecord:
