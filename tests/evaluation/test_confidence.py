@@ -6,9 +6,11 @@ from scipy.stats import binomtest
 
 from facejobs.evaluation.confidence import (
     bootstrap,
+    clopper_pearson_interval,
     pairs_needed,
     percentile_interval,
     resample_counts,
+    trials_to_exclude,
     wilson_interval,
 )
 
@@ -26,6 +28,25 @@ def test_the_score_interval_holds_the_measured_share() -> None:
             assert 0 <= low <= successes / trials <= high <= 1
     with pytest.raises(ValueError, match="at least one"):
         wilson_interval(0, 0)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (10, 10), (7, 10), (3, 3000), (1, 1), (5970, 6000)])
+def test_the_exact_interval_equals_scipys(successes: int, trials: int) -> None:
+    expected = binomtest(successes, trials).proportion_ci(0.95, "exact")
+    assert clopper_pearson_interval(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 0), (-1, 3), (4, 3)])
+def test_no_exact_interval_of_what_is_no_proportion(successes: int, trials: int) -> None:
+    with pytest.raises(ValueError, match="no proportion"):
+        clopper_pearson_interval(successes, trials)
+
+
+@pytest.mark.parametrize(("rate", "needed"), [(0.1, 30), (1e-3, 3000), (0.07, 43), (1e-6, 3_000_000)])
+def test_the_rule_of_three(rate: float, needed: int) -> None:
+    assert trials_to_exclude(rate) == needed
+    # Not one error in as many trials: the one-sided 95 % bound is at most the rate.
+    assert (1 - rate) ** needed < 0.0505
 
 
 @pytest.mark.parametrize(("far", "needed"), [(1e-1, 300), (1e-2, 3000), (1e-3, 30000), (1e-6, 30_000_000), (0.07, 429)])

@@ -40,13 +40,14 @@ def accepted_strangers(
 
     One that is very similar may show that person, under another name or in a folder of strangers.
     """
-    matches = match(gallery, probes.embeddings, rule, neighbours)
+    strangers = np.array([gallery.people.find(person) is None for person in probes.persons]) & probes.searched
+    matches = match(gallery, probes.embeddings[strangers], rule, neighbours)
     found = [
-        (name, gallery.people[int(best)], float(similarity))
-        for name, person, searched, best, similarity in zip(
-            probes.names, probes.persons, probes.searched, matches.person[:, 0], matches.similarity[:, 0], strict=True
+        (probes.names[probe], gallery.people[person], similarity)
+        for probe, person, similarity in zip(
+            np.flatnonzero(strangers), matches.person[:, 0].tolist(), matches.similarity[:, 0].tolist(), strict=True
         )
-        if searched and similarity >= threshold and gallery.people.find(person) is None
+        if similarity >= threshold
     ]
     return sorted(found, key=lambda accepted: -accepted[2])
 

@@ -1,0 +1,141 @@
+"""The trials of a calibration equal those of plain loops over everybody."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from facejobs.evaluation.accept_threshold import IdentificationTrials
+from facejobs.gallery import calibration_trials
+from facejobs.gallery.calibration_trials import accepted_strangers, trials_inside, trials_of_probes
+from facejobs.gallery.matching import Rule
+from facejobs.gallery.probes import Probes
+from facejobs.gallery.rows import EnrolledImage
+from facejobs.gallery.store import Gallery
+
+MakeGallery = Callable[..., Gallery]
+COUNTS = {"Ann": 3, "Bo": 1, "Cy": 2, "Di": 4}
+
+
+@pytest.fixture
+def images(enrol: Callable[..., EnrolledImage]) -> list[EnrolledImage]:
+    return [enrol(person, number) for person, count in COUNTS.items() for number in range(count)]
+
+
+@pytest.fixture
+def gallery(make_gallery: MakeGallery, images: list[EnrolledImage]) -> Gallery:
+    return make_gallery(images)
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
+
+
+def similarity(face: np.ndarray, others: list[np.ndarray], rule: Rule) -> float:
+    if rule == "mean":
+        return float(face @ unit(np.sum(others, axis=0)))
+    return max(float(face @ other) for other in others)
+
+
+def by_loops(images: list[EnrolledImage], rule: Rule) -> tuple[list[float], list[bool], list[float]]:
+    known, right, strangers = [], [], []
+    for image in images:
+        own = [other.embedding for other in images if other.person == image.person and other is not image]
+        best_other = max(
+            similarity(image.embedding, [other.embedding for other in images if other.person == person], rule)
+            for person in COUNTS
+            if person != image.person
+        )
+        strangers.append(best_other)
+        if own:
+            mine = similarity(image.embedding, own, rule)
+            known.append(max(mine, best_other))
+            right.append(mine > best_other)
+    return known, right, strangers
+
+
+def assert_equal(trials: IdentificationTrials, known: list[float], right: list[bool], strangers: list[float]) -> None:
+    np.testing.assert_allclose(np.sort(trials.known), np.sort(known), atol=1e-6)
+    np.testing.assert_allclose(np.sort(trials.strangers), np.sort(strangers), atol=1e-6)
+    assert sorted(zip(trials.known.round(5), trials.known_right, strict=True)) == sorted(
+        zip(np.round(known, 5), right, strict=True)
+    )
+
+
+@pytest.mark.parametrize("rule", ["mean", "image"])
+@pytest.mark.parametrize("blocks", [(512, 1 << 15), (2, 3)])
+def test_inside_a_gallery(
+    gallery: Gallery, images: list[EnrolledImage], rule: Rule, blocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration_trials, "_FACES_AT_ONCE", blocks[0])
+    monkeypatch.setattr(calibration_trials, "_ROWS_AT_ONCE", blocks[1])
+    trials = trials_inside(gallery, rule)
+    assert_equal(trials, *by_loops(images, rule))
+    assert (len(trials.known), len(trials.strangers)) == (9, 10)
+    assert set(trials.known_people) < set(trials.stranger_people)
+
+
+def test_of_a_large_gallery_some_images_are_tried(gallery: Gallery) -> None:
+    trials = trials_inside(gallery, "mean", most=4)
+    everything = trials_inside(gallery, "mean")
+    assert len(trials.strangers) == 4
+    assert set(trials.strangers.round(5)) <= set(everything.strangers.round(5))
+
+
+def test_a_gallery_of_one_person_knows_no_stranger(
+    make_gallery: MakeGallery, enrol: Callable[..., EnrolledImage]
+) -> None:
+    gallery = make_gallery([enrol("Ann", number) for number in range(3)])
+    for rule in ("mean", "image"):
+        trials = trials_inside(gallery, rule)
+        assert (len(trials.known), len(trials.strangers)) == (3, 0) and trials.known_right.all()
+
+
+def probes_like(faces: list[tuple[str, np.ndarray | None]]) -> Probes:
+    size = next(len(face) for _, face in faces if face is not None)
+    persons = tuple(person for person, _ in faces)
+    return Probes(
+        names=tuple(f"{person}/{number}.jpg" for number, person in enumerate(persons)),
+        persons=persons,
+        subjects=np.unique(persons, return_inverse=True)[1],
+        searched=np.array([face is not None for _, face in faces]),
+        embeddings=np.stack([np.zeros(size, np.float32) if face is None else face for _, face in faces]),
+        fingerprint="0" * 64,
+    )
+
+
+@pytest.mark.parametrize("rule", ["mean", "image", "knn"])
+def test_photographs_of_known_people_are_tried_as_themselves_and_as_strangers(
+    gallery: Gallery, images: list[EnrolledImage], rule: Rule
+) -> None:
+    first = {image.person: image.embedding for image in reversed(images)}
+    stranger = unit(np.arange(1, 9, dtype=np.float32))
+    probes = probes_like([("Bo", first["Bo"]), ("Eve", stranger), ("Eve", None), ("unknown", first["Ann"])])
+    trials = trials_of_probes(gallery, probes, rule, neighbours=1)
+    np.testing.assert_allclose(trials.known, [1], atol=1e-6)
+    assert trials.known_right.tolist() == [True]
+    compared_with = "mean" if rule == "mean" else "image"
+    eve = max(
+        similarity(stranger, [image.embedding for image in images if image.person == person], compared_with)
+        for person in COUNTS
+    )
+    assert len(trials.strangers) == 3 and any(np.isclose(trials.strangers, eve, atol=1e-6))
+    bo, _, other = probes.subjects[[0, 1, 3]]
+    assert trials.known_people.tolist() == [bo]
+    assert {bo, other} < set(trials.stranger_people)
+
+
+def test_known_people_who_are_taken_for_others_are_no_right_matches(
+    gallery: Gallery, images: list[EnrolledImage]
+) -> None:
+    trials = trials_of_probes(gallery, probes_like([("Ann", images[-1].embedding)]), "image", 5)
+    assert trials.known_right.tolist() == [False]
+    np.testing.assert_allclose([*trials.known, *trials.strangers], [1, 1], atol=1e-6)
+
+
+def test_strangers_who_are_named_are_listed(gallery: Gallery, images: list[EnrolledImage]) -> None:
+    probes = probes_like(
+        [("Ann", images[0].embedding), ("unknown", images[3].embedding), ("Eve", -images[3].embedding), ("Eve", None)]
+    )
+    (accepted,) = accepted_strangers(gallery, probes, "image", 5, 0.999)
+    assert accepted[:2] == ("unknown/1.jpg", "Bo") and accepted[2] == pytest.approx(1)
