@@ -7,10 +7,12 @@ from facejobs.gallery.face_choice import choose_face
 from facejobs.inference.face_pipeline import DescribedFace, DescribedPhotograph
 
 
-def face(x: float, y: float, side: float) -> DescribedFace:
+def face(x: float, y: float, side: float, score: float = 0.9) -> DescribedFace:
     """A face of `side` pixels around (x, y)."""
     box = np.array([x - side / 2, y - side / 2, x + side / 2, y + side / 2], np.float32)
-    return DescribedFace(box, 0.9, np.zeros((5, 2), np.float32), np.zeros(4, np.float32), np.zeros((2, 2, 3), np.uint8))
+    return DescribedFace(
+        box, score, np.zeros((5, 2), np.float32), np.zeros(4, np.float32), np.zeros((2, 2, 3), np.uint8)
+    )
 
 
 def photograph(*faces: DescribedFace, unaligned: int = 0) -> DescribedPhotograph:
@@ -42,6 +44,13 @@ def test_where_size_and_place_disagree_nobody_guesses() -> None:
     assert choose_face(photograph(face(50, 50, 100), face(200, 150, 20))) == (
         "2 faces, and the largest is not the one in the middle"
     )
+
+
+def test_faces_of_which_the_detector_is_unsure_stand_in_nobodys_way() -> None:
+    largest, unsure = face(200, 150, 100), face(60, 60, 90, score=0.4)
+    assert choose_face(photograph(largest, unsure), least_score=0.5) is largest
+    assert isinstance(choose_face(photograph(largest, unsure)), str)
+    assert choose_face(photograph(unsure), least_score=0.5) is unsure
 
 
 def test_without_a_face_there_is_a_reason() -> None:

@@ -130,7 +130,7 @@ def _enrolled_image(
     person, path = photograph.person, photograph.path
     if isinstance(seen, DataError):
         return Refusal(person, path, str(seen).removeprefix(f"{path}: "))
-    face = choose_face(seen)
+    face = choose_face(seen, enroller.limits.least_score)
     if isinstance(face, str):
         return Refusal(person, path, face)
     quality = measure_quality(face)

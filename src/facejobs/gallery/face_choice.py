@@ -9,13 +9,14 @@ _LARGER = 2.0
 """How many times the area of every other face the person's must have."""
 
 
-def choose_face(photograph: DescribedPhotograph) -> DescribedFace | str:
+def choose_face(photograph: DescribedPhotograph, least_score: float = 0.0) -> DescribedFace | str:
     """Return the face of the person that a photograph is of, or why it is not known which one that is.
 
     Of several, it is the one that has twice the area of each other and is also the most prominent one, by its area less
     twice the square of its distance from the middle of the photograph: where size and place disagree, nobody guesses.
+    Faces of a score below `least_score` count only where there is no other.
     """
-    faces = photograph.faces
+    faces = tuple(face for face in photograph.faces if face.score >= least_score) or photograph.faces
     if not faces:
         if photograph.unaligned:
             return "no face whose landmarks are laid out like a face"

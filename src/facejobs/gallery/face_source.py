@@ -60,7 +60,7 @@ class Photographs:
     def of_enrolled(self, paths: Sequence[Path]) -> Iterator[Embedding | None]:
         limits = QualityLimits()
         for photograph in self._described(paths):
-            face = choose_face(photograph)
+            face = choose_face(photograph, limits.least_score)
             refused = isinstance(face, str) or measure_quality(face).refusal(limits) is not None
             yield None if refused or isinstance(face, str) else face.embedding
 
