@@ -1,5 +1,6 @@
 """From photographs to embeddings: find the faces, align them, embed them."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,20 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facejobs.data.alignment import TEMPLATE_SIZE, align_face
-from facejobs.data.detection.faces import Detections
-from facejobs.data.detection.photograph_files import work_ahead
+from facejobs.data.alignment import TEMPLATE_SIZE
 from facejobs.data.detection.photographs import Photograph, read_photograph
 from facejobs.data.detection.test_scale import ORIGINAL, TestScale
 from facejobs.data.errors import DataError, ModelError
 from facejobs.data.model_folder import find_model_folder
+from facejobs.inference.aligned_faces import AlignedFaces, find_aligned_faces
 from facejobs.inference.detector import HAAR, PublishedDetector, open_published
 from facejobs.inference.embedder import Embedder
+from facejobs.inference.embedding_flow import embed_in_parallel, embed_together
 from facejobs.inference.model_identity import ModelIdentity, identity_of
 
-_FACES_AT_ONCE = 64
-_MOST_WAITING = 32
-"""Photographs that wait for the embeddings of their faces."""
+_AT_ONCE = 2
+"""Photographs searched at once: few, since a large one takes much memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,23 +51,11 @@ class DescribedPhotograph:
     unaligned: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _AlignedFaces:
-    """Of one photograph the detections that could be aligned, and their pixels (N, 112, 112, 3)."""
-
-    width: int
-    height: int
-    found: Detections
-    landmarks: NDArray[np.float32]
-    crops: NDArray[np.uint8]
-    unaligned: int
-
-
 class FacePipeline:
     """A detector and a recogniser; `describe` and `embed_aligned` may be called from several threads at once."""
 
-    def __init__(self, detector: PublishedDetector, recogniser: Embedder) -> None:
-        """Join two opened models.
+    def __init__(self, detector: PublishedDetector, recogniser: Embedder, workers: int = 1) -> None:
+        """Join two opened models, each of which is used by up to `workers` threads at once.
 
         Raises ModelError where the detector gives no landmarks, or the recogniser takes faces of another size than
         those that alignment gives.
@@ -82,6 +70,7 @@ class FacePipeline:
             )
         self.detector = detector
         self.recogniser = recogniser
+        self._workers = workers
         self.detector_identity: ModelIdentity = identity_of(detector.description)
         self.recogniser_identity: ModelIdentity = identity_of(recogniser.description)
 
@@ -97,14 +86,19 @@ class FacePipeline:
     ) -> "FacePipeline":
         """Open two published models, each given by its folder or by the output of the run that trained it.
 
-        Faces score at least `score_threshold`, by default that of the detector, in photographs shown at `scale`. Both
-        models run on the CPU with `threads` (all allowed ones). Raises ModelError.
+        Faces score at least `score_threshold`, by default that of the detector, in photographs shown at `scale`. The
+        models run on the CPU with `threads` (all allowed ones), half of them for each of two photographs at once.
+        Raises ModelError.
         """
         if detector == HAAR:
             raise _no_landmarks("OpenCV's cascade, haar,")
+        threads = threads or len(os.sched_getaffinity(0))
+        workers = min(_AT_ONCE, threads)
+        each = threads // workers
         return cls(
-            open_published(find_model_folder(Path(detector)), scale, score_threshold, threads),
-            Embedder.load(find_model_folder(recogniser), threads),
+            open_published(find_model_folder(Path(detector)), scale, score_threshold, each),
+            Embedder.load(find_model_folder(recogniser), each),
+            workers,
         )
 
     @property
@@ -117,24 +111,18 @@ class FacePipeline:
 
         Raises DataError for another array, and ModelError where a model's answer is not what its model.json says.
         """
-        aligned = self._align(image)
+        aligned = find_aligned_faces(self.detector, image)
         return _described(aligned, self.embed_aligned(aligned.crops))
 
     def describe_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, DescribedPhotograph | DataError]]:
         """Yield each path with its described photograph, in order, or with the error where it cannot be read.
 
-        Photographs are read, searched and aligned ahead, two at once, and the faces of several are embedded together.
-        Raises ModelError where a model's answer is not what its model.json says.
+        Photographs are read, searched and aligned ahead, and the faces of several are embedded together. Raises
+        ModelError where a model's answer is not what its model.json says.
         """
-        waiting: list[tuple[Path, _AlignedFaces | DataError]] = []
-        faces = 0
-        for path, aligned in work_ahead(self._align_file, paths):
-            waiting.append((path, aligned))
-            faces += 0 if isinstance(aligned, DataError) else len(aligned.crops)
-            if faces >= _FACES_AT_ONCE or len(waiting) >= _MOST_WAITING:
-                yield from self._embed_waiting(waiting)
-                waiting, faces = [], 0
-        yield from self._embed_waiting(waiting)
+        embed = self.recogniser.embed_both_ways
+        for path, embedded in embed_together(paths, self._align_file, embed, self._workers):
+            yield path, embedded if isinstance(embedded, DataError) else _described(*embedded)
 
     def embed_aligned(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the embeddings, float32 (N, D) of length 1, of aligned faces, uint8 (N, 112, 112, 3) RGB.
@@ -142,50 +130,18 @@ class FacePipeline:
         As `evaluate verification` measures them: those of the image and of its mirror image added, then scaled. Raises
         ModelError for faces of another size, and where the model gives a face no direction.
         """
-        return self.recogniser.embed_both_ways(crops)
+        return embed_in_parallel(crops, self.recogniser.embed_both_ways, self._workers)
 
-    def _align_file(self, path: Path) -> "_AlignedFaces | DataError":
+    def _align_file(self, path: Path) -> AlignedFaces | DataError:
         try:
             image = read_photograph(path)
         except DataError as error:
             return error
-        return self._align(image)
-
-    def _align(self, image: Photograph) -> _AlignedFaces:
-        if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
-            raise DataError(f"a photograph is uint8 (height, width, 3) RGB, not {image.dtype} {image.shape}")
-        found = self.detector.detect(image)
-        assert found.landmarks is not None
-        crops, kept = [], []
-        for number, points in enumerate(found.landmarks):
-            try:
-                crops.append(align_face(image, points))
-            except DataError:
-                continue
-            kept.append(number)
-        pixels = np.stack(crops) if crops else np.empty((0, TEMPLATE_SIZE, TEMPLATE_SIZE, 3), np.uint8)
-        chosen = Detections(found.boxes[kept], found.scores[kept], None)
-        height, width = image.shape[:2]
-        return _AlignedFaces(width, height, chosen, found.landmarks[kept], pixels, len(found) - len(kept))
-
-    def _embed_waiting(
-        self, waiting: list[tuple[Path, _AlignedFaces | DataError]]
-    ) -> Iterator[tuple[Path, DescribedPhotograph | DataError]]:
-        crops = [aligned.crops for _, aligned in waiting if not isinstance(aligned, DataError)]
-        embeddings = self.embed_aligned(np.concatenate(crops)) if crops else None
-        first = 0
-        for path, aligned in waiting:
-            if isinstance(aligned, DataError):
-                yield path, aligned
-            else:
-                assert embeddings is not None
-                last = first + len(aligned.crops)
-                yield path, _described(aligned, embeddings[first:last])
-                first = last
+        return find_aligned_faces(self.detector, image)
 
 
-def _described(aligned: _AlignedFaces, embeddings: NDArray[np.float32]) -> DescribedPhotograph:
-    faces = zip(aligned.found.boxes, aligned.found.scores, aligned.landmarks, embeddings, aligned.crops, strict=True)
+def _described(aligned: AlignedFaces, embeddings: NDArray[np.float32]) -> DescribedPhotograph:
+    faces = zip(aligned.boxes, aligned.scores, aligned.landmarks, embeddings, aligned.crops, strict=True)
     return DescribedPhotograph(
         aligned.width,
         aligned.height,

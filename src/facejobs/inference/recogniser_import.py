@@ -10,6 +10,7 @@ from facejobs.inference.import_choices import Findings, ImportChoices
 
 _DEFAULT_MEAN = 127.5
 _DEFAULT_SCALE = 1 / 127.5
+_HARDLY_DIFFERENT = 0.995
 
 
 def examine_recogniser(
@@ -24,7 +25,7 @@ def examine_recogniser(
             f"{graph.path} takes images of {graph.width or 'any'}x{graph.height or 'any'} pixels; faces are aligned to "
             f"{IMAGE_SIZE}x{IMAGE_SIZE}, and a recogniser of those can be imported"
         )
-    name, size = _embedding(graph, choices.output)
+    name, size = _embedding(graph, choices, findings)
     batches = graph.takes_batches(IMAGE_SIZE, IMAGE_SIZE)
     findings.found(f"output {name}: an embedding of {size} values")
     findings.found(f"input {graph.input_name}: {'any number of faces' if batches else 'one face'} at a time")
@@ -38,8 +39,9 @@ def examine_recogniser(
     return tensor, ModelOutput(name=name, embedding_size=size)
 
 
-def _embedding(graph: ForeignGraph, wanted: str | None) -> tuple[str, int]:
+def _embedding(graph: ForeignGraph, choices: ImportChoices, findings: Findings) -> tuple[str, int]:
     """Name and length of the output that is an embedding."""
+    wanted = choices.output
     one, other = (graph.run(image[None]) for image in noise(2, IMAGE_SIZE, IMAGE_SIZE))
     if wanted is not None and wanted not in one:
         raise ModelError(f"{graph.path} has no output {wanted}; it has {shapes(one)}")
@@ -58,5 +60,11 @@ def _embedding(graph: ForeignGraph, wanted: str | None) -> tuple[str, int]:
         raise ModelError(
             f"{graph.path}: output {name} is {'the same' if np.isfinite(one[name]).all() else 'not finite'} for "
             "different images; that is no embedding"
+        )
+    similarity = np.sum(one[name] * other[name]) / (np.linalg.norm(one[name]) * np.linalg.norm(other[name]))
+    if similarity > _HARDLY_DIFFERENT and choices.mean is None:
+        findings.assume(
+            f"that the graph does not subtract a mean itself; images of noise are so alike (cosine similarity "
+            f"{similarity:.4f}) that it may: then give --mean 0 --scale 1"
         )
     return name, one[name].shape[1]
