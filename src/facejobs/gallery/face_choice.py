@@ -16,7 +16,7 @@ def choose_face(photograph: DescribedPhotograph, least_score: float = 0.0) -> De
     twice the square of its distance from the middle of the photograph: where size and place disagree, nobody guesses.
     Faces of a score below `least_score` count only where there is no other.
     """
-    faces = tuple(face for face in photograph.faces if face.score >= least_score) or photograph.faces
+    faces = _sure_faces(photograph, least_score)
     if not faces:
         if photograph.unaligned:
             return "no face whose landmarks are laid out like a face"
@@ -32,14 +32,18 @@ def choose_face(photograph: DescribedPhotograph, least_score: float = 0.0) -> De
     return faces[largest]
 
 
-def most_prominent_face(photograph: DescribedPhotograph) -> DescribedFace | None:
+def most_prominent_face(photograph: DescribedPhotograph, least_score: float = 0.0) -> DescribedFace | None:
     """Return the most prominent face by the measure of `choose_face`, however close the next; None without any."""
-    faces = photograph.faces
+    faces = _sure_faces(photograph, least_score)
     if not faces:
         return None
     boxes = np.stack([face.box for face in faces]).astype(np.float64)
     areas = _areas(boxes)
     return faces[int(_prominence(boxes, areas, photograph).argmax())]
+
+
+def _sure_faces(photograph: DescribedPhotograph, least_score: float) -> tuple[DescribedFace, ...]:
+    return tuple(face for face in photograph.faces if face.score >= least_score) or photograph.faces
 
 
 def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:

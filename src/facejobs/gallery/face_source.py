@@ -1,6 +1,6 @@
 """Where the embeddings of an evaluation come from: whole photographs, or faces that are aligned already."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,8 +24,8 @@ _BATCH = 64
 class FaceSource(Protocol):
     """Gives an embedding (D,) of unit length, or None, for each path, in order; `kind` names it in protocols.
 
-    `of_probes` tries to find somebody on every photograph, `of_enrolled` takes only those that a gallery would. Both
-    raise DataError for a file that cannot be read.
+    `of_probes` tries to find somebody on every photograph and raises DataError for one that cannot be read;
+    `of_enrolled` takes only those that a gallery would.
     """
 
     kind: str
@@ -47,28 +47,29 @@ class Photographs:
 
     kind = "photographs"
 
-    def __init__(self, pipeline: FacePipeline) -> None:
+    def __init__(self, pipeline: FacePipeline, limits: QualityLimits | None = None) -> None:
+        """`limits` are what the enrolled must reach, by default those of `gallery build`."""
         self._pipeline = pipeline
+        self._limits = limits or QualityLimits()
         self.embedding_size = pipeline.embedding_size
         self.models = {"detector": pipeline.detector_identity, "recogniser": pipeline.recogniser_identity}
 
     def of_probes(self, paths: Sequence[Path]) -> Iterator[Embedding | None]:
-        for photograph in self._described(paths):
-            face = most_prominent_face(photograph)
-            yield None if face is None else face.embedding
-
-    def of_enrolled(self, paths: Sequence[Path]) -> Iterator[Embedding | None]:
-        limits = QualityLimits()
-        for photograph in self._described(paths):
-            face = choose_face(photograph, limits.least_score)
-            refused = isinstance(face, str) or measure_quality(face).refusal(limits) is not None
-            yield None if refused or isinstance(face, str) else face.embedding
-
-    def _described(self, paths: Iterable[Path]) -> Iterator[DescribedPhotograph]:
         for _, photograph in self._pipeline.describe_files(paths):
             if isinstance(photograph, DataError):
                 raise photograph
-            yield photograph
+            face = most_prominent_face(photograph, self._limits.least_score)
+            yield None if face is None else face.embedding
+
+    def of_enrolled(self, paths: Sequence[Path]) -> Iterator[Embedding | None]:
+        for _, photograph in self._pipeline.describe_files(paths):
+            yield None if isinstance(photograph, DataError) else self._enrolled(photograph)
+
+    def _enrolled(self, photograph: DescribedPhotograph) -> Embedding | None:
+        face = choose_face(photograph, self._limits.least_score)
+        if isinstance(face, str) or measure_quality(face).refusal(self._limits) is not None:
+            return None
+        return face.embedding
 
 
 class AlignedFaces:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from facejobs.evaluation.searches import NOBODY, Ints, Searches, joined, search
 from facejobs.gallery.description import DESCRIPTION_NAME
 from facejobs.gallery.enrolment import find_enrolment
+from facejobs.gallery.errors import GalleryError
 from facejobs.gallery.face_source import FaceSource
 from facejobs.gallery.person_similarity import PersonSimilarity, SimilarityRule
 from facejobs.gallery.probes import Probes, fingerprint
@@ -38,21 +39,29 @@ class EnrolledPeople:
 def enrolled_people(place: Path, source: FaceSource, advance: Callable[[], None] = lambda: None) -> EnrolledPeople:
     """Open the gallery in `place`, or enrol the people whose folders of photographs are in it, for this once.
 
-    Raises GalleryError where the gallery is damaged or other models made it, DataError where there is neither, or for a
-    photograph that cannot be read. `advance` is called after each photograph.
+    Raises GalleryError where the gallery is damaged, other models made it, or no photograph can be enrolled; DataError
+    where there is neither. `advance` is called after each photograph.
     """
     if (place / DESCRIPTION_NAME).exists():
         return _of_gallery(Gallery.open(place), source)
-    photographs = find_enrolment(place).photographs
+    enrolment = find_enrolment(place)
+    photographs = enrolment.photographs
     embeddings = []
     for embedding in source.of_enrolled([photograph.path for photograph in photographs]):
         embeddings.append(embedding)
         advance()
-    people, numbers = np.unique([photograph.person for photograph in photographs], return_inverse=True)
+    known = {photograph.person for photograph in photographs}
+    people = np.array(sorted(known | {refusal.person for refusal in enrolment.refusals if refusal.person is not None}))
+    numbers = np.searchsorted(people, [photograph.person for photograph in photographs])
     rows = [embedding for embedding in embeddings if embedding is not None]
+    if not rows:
+        raise GalleryError(
+            f"{place}: none of its {len(embeddings)} photographs can be enrolled, so nobody can be found; "
+            "`facejobs gallery build` names each with the reason"
+        )
     return EnrolledPeople(
         people=people.tolist(),
-        embeddings=np.stack(rows) if rows else np.empty((0, source.embedding_size), np.float32),
+        embeddings=np.stack(rows),
         person_of_row=numbers[[embedding is not None for embedding in embeddings]].astype(np.int64),
         fingerprint=fingerprint((photograph.person, photograph.sha256) for photograph in photographs),
         refused=len(embeddings) - len(rows),
