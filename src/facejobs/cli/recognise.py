@@ -121,10 +121,10 @@ def _recognise_all(
     from facejobs.data.errors import DataError
     from facejobs.gallery.recognise import recognise_files
     from facejobs.gallery.recognition_pictures import RecognitionPictures
-    from facejobs.gallery.recognition_results import RecognitionResults
+    from facejobs.gallery.recognition_results import recognition_results
 
     pictures = RecognitionPictures(folder / "pictures", root) if draw else None
-    with RecognitionResults(folder, root) as results, _progress(len(paths)) as advance:
+    with recognition_results(folder, root) as results, _progress(len(paths)) as advance:
         results.describe(gallery, sourced)
         for path, seen in recognise_files(pipeline, gallery, sourced.decision, paths):
             if isinstance(seen, DataError):

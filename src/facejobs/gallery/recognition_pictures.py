@@ -1,5 +1,6 @@
 """Photographs with the names of the people in them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from facejobs.storage.whole_file import whole_file, write_all
 
 _STRANGER: Colour = (255, 170, 60)
 _DARK: Colour = (0, 0, 0)
-_LONGEST_NAME = 30
+_LONGEST_NAMES = (24, 14, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ def draw_people(
 ) -> NDArray[np.uint8]:
     """Return a copy of `image` (H, W, 3) RGB with each face's box, landmarks, name and similarity.
 
-    People who are known and strangers have their own colours. A name that would hide another face is left out.
+    People who are known and strangers have their own colours. A name that has no room is shortened, and left out
+    where it would hide another face all the same.
     """
     canvas = image.copy()
     colours = [FOUND if person.recognised else _STRANGER for person in people]
@@ -57,22 +59,29 @@ def draw_people(
     pen = ImageDraw.Draw(picture)
     for box, person, colour in zip(list(taken), people, colours, strict=True):
         font = _font(text_height(canvas, box))
-        text = _caption(person)
-        _, _, width, height = (int(side) for side in pen.textbbox((0, 0), text, font=font))
-        pad = max(1, height // 6)
-        place = free_place(canvas, box, (width + 2 * pad, height + 2 * pad), taken)
-        if place is not None:
-            taken.append(place)
-            pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=_DARK)
-            pen.text((place[0] + pad, place[1] + pad), text, fill=colour, font=font)
+        for text in _captions(person):
+            width, height = (int(side) for side in pen.textbbox((0, 0), text, font=font)[2:])
+            pad = max(1, height // 6)
+            size = (width + 2 * pad, height + 2 * pad)
+            # Begins where the box begins, or ends where it ends.
+            place = free_place(canvas, box, size, taken) or free_place(
+                canvas, (box[2] - size[0], *box[1:]), size, taken
+            )
+            if place is not None:
+                taken.append(place)
+                pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=_DARK)
+                pen.text((place[0] + pad, place[1] + pad), text, fill=colour, font=font)
+                break
     return np.asarray(picture)
 
 
-def _caption(person: RecognisedPerson) -> str:
-    name = person.name if len(person.name) <= _LONGEST_NAME else f"{person.name[: _LONGEST_NAME - 1]}…"
+def _captions(person: RecognisedPerson) -> Iterator[str]:
+    """What may be written beside a face, the longest first: its name, ever shorter, and the similarity."""
     # A line break in a name would make a text of two lines.
-    shown = "".join(character if character.isprintable() else "·" for character in name)
-    return shown if person.similarity is None else f"{shown} {person.similarity:.2f}"
+    name = "".join(character if character.isprintable() else "·" for character in person.name)
+    similarity = "" if person.similarity is None else f" {person.similarity:.2f}"
+    shortened = [name if len(name) <= most else f"{name[: most - 1]}…" for most in _LONGEST_NAMES]
+    yield from dict.fromkeys([*(f"{text}{similarity}" for text in shortened), shortened[-1]])
 
 
 def _rectangle(box: NDArray[np.float32]) -> tuple[int, int, int, int]:

@@ -2,10 +2,11 @@
 
 import csv
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, TextIO
 
 from facejobs.data.errors import DataError
 from facejobs.evaluation.metric_lines import write_metrics
@@ -25,30 +26,30 @@ _COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-class RecognitionResults:
-    """Writes the results of photograph after photograph into the empty folder `folder`; raises OSError.
+@contextmanager
+def recognition_results(folder: Path, root: Path) -> "Iterator[RecognitionResults]":
+    """Yield what writes results into the empty folder `folder`; photographs are named by their paths below `root`.
 
-    docs/how-to/recognise-people.md has the format.
+    metrics.jsonl is written where the block ends without an exception. Raises OSError.
     """
-
-    def __init__(self, folder: Path, root: Path) -> None:
-        """Photographs are called by their paths relative to `root`."""
-        self._folder, self._root = folder, root
+    with (
+        (folder / JSON_NAME).open("w", encoding="utf-8") as lines,
         # A file name of other bytes than UTF-8 is written with escapes.
-        self._json = (folder / JSON_NAME).open("w", encoding="utf-8")
-        self._csv = (folder / CSV_NAME).open("w", encoding="utf-8", errors="backslashreplace", newline="")
-        self._rows = csv.writer(self._csv)
+        (folder / CSV_NAME).open("w", encoding="utf-8", errors="backslashreplace", newline="") as table,
+    ):
+        results = RecognitionResults(folder, root, lines, table)
+        yield results
+    write_metrics(folder, [{"name": name, "value": value} for name, value in results.counts.items()])
+
+
+class RecognitionResults:
+    """Takes photograph after photograph. docs/how-to/recognise-people.md has the formats."""
+
+    def __init__(self, folder: Path, root: Path, lines: TextIO, table: TextIO) -> None:
+        self._folder, self._root, self._lines = folder, root, lines
+        self._rows = csv.writer(table)
         self._rows.writerow(_COLUMNS)
         self.counts = dict.fromkeys(("photographs", "unread_photographs", "faces", "recognised_faces"), 0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
-        self._json.close()
-        self._csv.close()
-        if kind is None:
-            self._write_counts()
 
     def describe(self, gallery: Gallery, sourced: SourcedDecision) -> None:
         """Write by what faces are decided into decision.json."""
@@ -71,7 +72,13 @@ class RecognitionResults:
         """Write the faces of one photograph, and return what results.jsonl says of them."""
         faces = [_face(face, person) for face, person in zip(photograph.faces, people, strict=True)]
         name = self._name(path)
-        line = {"photograph": name, "width": photograph.width, "height": photograph.height, "faces": faces}
+        line = {
+            "photograph": name,
+            "width": photograph.width,
+            "height": photograph.height,
+            "faces": faces,
+            "unaligned": photograph.unaligned,
+        }
         self._write(line)
         for number, face in enumerate(faces, start=1):
             self._rows.writerow(_row(name, number, face))
@@ -90,12 +97,8 @@ class RecognitionResults:
         return str(path.relative_to(self._root))
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._json.write(json.dumps(line, allow_nan=False) + "\n")
+        self._lines.write(json.dumps(line, allow_nan=False) + "\n")
         self.counts["photographs"] += 1
-
-    def _write_counts(self) -> None:
-        """The counts as metrics, so that versions of a job show them."""
-        write_metrics(self._folder, [{"name": name, "value": value} for name, value in self.counts.items()])
 
 
 def cell(text: str) -> str:
