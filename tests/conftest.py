@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def publish_spot_detector() -> Callable[..., Path]:
-    """Writes a detector without training: publish(folder, landmarks, score_threshold, **description).
+    """Writes a detector without training: publish(folder, landmarks, score_threshold, points, **description).
 
     A white spot that fills a cell of 8 x 8 pixels is a face of 16 x 16 pixels around it, scored 0.9999; a spot of grey
     level g scores sigmoid(20 (g - 127.5) / 128 - 10). The eyes lie 2 pixels to the left and right of the middle.
@@ -39,7 +39,16 @@ def publish_spot_detector() -> Callable[..., Path]:
     return _publish_spot_detector
 
 
-def _publish_spot_detector(folder: Path, landmarks: bool = True, score_threshold: float = 0.5, **changes: Any) -> Path:
+_SPOT_POINTS = (-1.25, 0, 1.25, 0, 0, 0.5, -1, 1, 1, 1)
+
+
+def _publish_spot_detector(
+    folder: Path,
+    landmarks: bool = True,
+    score_threshold: float = 0.5,
+    points: Sequence[float] = _SPOT_POINTS,
+    **changes: Any,
+) -> Path:
     import numpy as np
     import onnx
     from onnx import helper, numpy_helper
@@ -49,7 +58,7 @@ def _publish_spot_detector(folder: Path, landmarks: bool = True, score_threshold
 
     deltas = {"boxes": np.zeros(4, np.float32)}
     if landmarks:
-        deltas["landmarks"] = np.array([-1.25, 0, 1.25, 0, 0, 0.5, -1, 1, 1, 1], np.float32)
+        deltas["landmarks"] = np.array(points, np.float32)
     nodes, constants = [], {"none": np.zeros(1, np.float32), "rows": np.array([0, -1]), "last": np.array([2])}
     for stride in (8, 16, 32):
         weights = np.zeros((2, 3, stride, stride), np.float32)
@@ -99,24 +108,30 @@ def _publish_spot_detector(folder: Path, landmarks: bool = True, score_threshold
 
 @pytest.fixture
 def publish_block_recogniser() -> Callable[..., Path]:
-    """Writes a recogniser without training, publish(folder, scale): the mean colours of 49 blocks of 16 x 16 pixels."""
+    """Writes a recogniser without training, publish(folder, scale): the mean hues of 49 blocks of 16 x 16 pixels.
+
+    Brightness counts little, so that the white spots that all faces of the spot detector have make nobody alike.
+    """
     return _publish_block_recogniser
 
 
 def _publish_block_recogniser(folder: Path, scale: float = 1 / 128) -> Path:
+    import numpy as np
     import onnx
-    from onnx import helper
+    from onnx import helper, numpy_helper
 
     from facejobs.data import model_description as described
     from facejobs.data.model_folder import describe_files, write_description
 
     nodes = [
-        helper.make_node("AveragePool", ["pixels"], ["blocks"], kernel_shape=[16, 16], strides=[16, 16]),
+        helper.make_node("Conv", ["pixels", "weights"], ["blocks"], strides=[16, 16]),
         helper.make_node("Flatten", ["blocks"], ["embedding"]),
     ]
     tensors = {"pixels": ("n", 3, 112, 112), "embedding": ("n", 147)}
     values = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, size) for name, size in tensors.items()]
-    graph = helper.make_graph(nodes, "blocks", values[:1], values[1:])
+    hues = np.array([[1, -1, 0], [0, 1, -1], [0.05, 0.05, 0.05]], np.float32) / 256
+    weights = np.broadcast_to(hues[:, :, None, None], (3, 3, 16, 16))
+    graph = helper.make_graph(nodes, "blocks", values[:1], values[1:], [numpy_helper.from_array(weights, "weights")])
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), folder / "model.onnx"
@@ -147,10 +162,9 @@ def _draw_portrait(person: int, photograph: int = 0, spots: int = 1) -> Any:
     import cv2
     import numpy as np
 
-    patches = np.random.default_rng([person]).integers(0, 130, (6, 6, 3)).astype(np.uint8)
-    image = cv2.resize(patches, (64, 64), interpolation=cv2.INTER_NEAREST)
-    noise = np.random.default_rng([person, photograph]).integers(-6, 7, image.shape)
-    image = np.clip(image.astype(int) + noise, 0, 130).astype(np.uint8)
+    patches = np.random.default_rng([person]).integers(0, 130, (32, 32, 3))
+    patches += np.random.default_rng([person, photograph]).integers(-30, 31, patches.shape)
+    image = cv2.resize(np.clip(patches, 0, 130).astype(np.uint8), (64, 64), interpolation=cv2.INTER_NEAREST)
     places = [(3, 3), *((row, column) for row in (0, 2, 5, 7) for column in range(0, 8, 2))][:spots]
     for row, column in places:
         image[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 255
