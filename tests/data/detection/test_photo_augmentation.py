@@ -121,18 +121,34 @@ def test_padding_is_grey_and_nowhere_else() -> None:
     assert rows[crop.target[1] : crop.target[3]].all()
 
 
-def test_mirror_mirrors_pixels_and_faces_alike() -> None:
+@pytest.mark.parametrize(
+    "plain",
+    [
+        Crop((3, 2, 43, 40), (4, 0, 90, 80), False),
+        Crop((0, 0, 50, 40), (0, 7, 96, 8), False),
+        Crop((0, 0, 50, 40), (10, 0, 11, 96), False),
+    ],
+)
+def test_mirror_mirrors_pixels_and_faces_alike(plain: Crop) -> None:
     photograph = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     image = labelled(np.array([[5, 8, 25, 30]], np.float32))
-    plain = Crop((3, 2, 43, 40), (4, 0, 90, 80), False)
     results = []
     for crop in (plain, plain._replace(mirror=True)):
         results.append(np.zeros((SIZE, SIZE, 3), np.uint8))
         crop_photograph(photograph, crop, results[-1])
     np.testing.assert_array_equal(results[0][:, ::-1], results[1])
+    assert np.ptp(results[0]) > 0
     one, other = (PhotoAugmentation().crop_faces(image, crop, SIZE) for crop in (plain, plain._replace(mirror=True)))
     np.testing.assert_allclose(other.boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [SIZE, 0, SIZE, 0], one.boxes, atol=1e-4)
     assert (other.landmarks[:, 0, 0] < other.landmarks[:, 1, 0]).all()
+
+
+def test_no_pixel_is_passed_over_however_much_a_crop_is_shrunk() -> None:
+    stripes = np.zeros((SIZE * 4, SIZE * 4, 3), np.uint8)
+    stripes[:, ::4] = 255
+    result = np.empty((SIZE, SIZE, 3), np.uint8)
+    crop_photograph(stripes, Crop((0, 0, SIZE * 4, SIZE * 4), (0, 0, SIZE, SIZE), True), result)
+    assert (result == 64).all()
 
 
 def test_small_cut_and_ignored_faces_are_ignored_and_unknown_landmarks_stay_unknown() -> None:
