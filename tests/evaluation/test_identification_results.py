@@ -20,7 +20,7 @@ PEOPLE = ["Ann", "Bo\n", "Çelik, İ."]
 
 @pytest.fixture
 def result() -> IdentificationResult:
-    """Ann is found twice, Bo once of three and once taken for Ann; strangers are near Çelik, one of twenty very near."""
+    """Ann is found twice, Bo once of three and once taken for Ann; strangers are near Çelik."""
     mates = [0, 0, 1, 1, 1, *[NOBODY] * 20]
     rows = [[0.9, 0.1, 0.1], [0.8, 0.2, 0.1], [0.1, 0.7, 0.1], [0.85, 0.3, 0.1], [0, 0, 0]]
     rows += [[0.0, 0.0, 0.3 + number / 100] for number in range(18)] + [[0.0, 0.0, 0.95], [0, 0, 0]]
