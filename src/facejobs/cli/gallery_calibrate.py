@@ -1,7 +1,7 @@
 """facejobs gallery calibrate."""
 
-import json
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,13 +9,11 @@ import typer
 
 if TYPE_CHECKING:
     from facejobs.evaluation.accept_threshold import IdentificationTrials
-    from facejobs.gallery.calibration import Calibration
+    from facejobs.gallery.calibration import Source
+    from facejobs.gallery.face_source import FaceSource
     from facejobs.gallery.matching import Rule
     from facejobs.gallery.probes import Probes
     from facejobs.gallery.store import Gallery
-
-_FEW_STRANGERS = 30
-_MOST_SHOWN = 10
 
 
 def calibrate(
@@ -59,6 +57,7 @@ def calibrate(
 
     Also fits the probability that a name is right. Refuses a rate that there are too few strangers' faces for.
     """
+    from facejobs.cli.calibration_table import to_table, warnings_of
     from facejobs.cli.recognise import rule_of
     from facejobs.data.fresh_output import fresh_directory
     from facejobs.gallery.calibration import calibrate as fit
@@ -71,28 +70,25 @@ def calibrate(
     assert chosen_rule is not None
     known = Gallery.open(gallery)
     with nullcontext() if out is None else fresh_directory(out) as folder:
-        probes = photographs and _probes(known, photographs, detector, recogniser, aligned, scale)
-        trials = _trials(known, probes or None, chosen_rule, neighbours)
+        probes = None if photographs is None else _probes(known, far, photographs, detector, recogniser, scale)
+        source: Source = "inside the gallery" if probes is None else "aligned faces" if aligned else "photographs"
+        trials = _trials(known, probes, chosen_rule, neighbours)
         calibration, reliability = fit(
             known,
             trials,
             far,
             rule=chosen_rule,
             neighbours=neighbours,
-            source="inside the gallery" if not probes else "aligned faces" if aligned else "photographs",
-            data=probes.fingerprint if probes else None,
+            source=source,
+            data=None if probes is None else probes.fingerprint,
         )
         if folder is not None:
             save_calibration(folder, calibration, trials, reliability)
         with changing(gallery) as change:
             change.set_calibration(calibration.model_dump(mode="json"))
-    _warn(calibration)
-    if as_json:
-        typer.echo(json.dumps(calibration.model_dump(mode="json"), indent=2))
-    else:
-        typer.echo(_describe(gallery, calibration))
-        if probes:
-            _print_accepted(known, probes, calibration)
+    for warning in warnings_of(calibration):
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(calibration.model_dump_json(indent=2) if as_json else to_table(known, calibration, probes))
 
 
 def _check_options(
@@ -124,91 +120,41 @@ def _trials(gallery: "Gallery", probes: "Probes | None", rule: "Rule", neighbour
 
 
 def _probes(
-    gallery: "Gallery", photographs: Path, detector: Path | None, recogniser: Path | None, aligned: bool, scale: str
+    gallery: "Gallery", far: float, photographs: Path, detector: Path | None, recogniser: Path | None, scale: str
 ) -> "Probes":
+    """Embed the photographs, unless there are too few of them whatever they show."""
+    from facejobs.evaluation.accept_threshold import require_strangers
+    from facejobs.gallery.probes import find_probes, read_probes
+
+    assert recogniser is not None
+    source = _source(detector, recogniser, scale)
+    gallery.require_models(source.models.get("detector", gallery.detector), source.models["recogniser"])
+    count = len(find_probes(photographs))
+    require_strangers(count, far)
+    with _progress(count) as advance:
+        return read_probes(photographs, source, advance)
+
+
+def _source(detector: Path | None, recogniser: Path, scale: str) -> "FaceSource":
     from facejobs.data.detection.test_scale import TestScale
     from facejobs.data.model_folder import find_model_folder
     from facejobs.gallery.face_source import AlignedFaces, Photographs
-    from facejobs.gallery.probes import read_probes
     from facejobs.inference.embedder import Embedder
     from facejobs.inference.face_pipeline import FacePipeline
     from facejobs.inference.model_identity import identity_of
 
-    assert recogniser is not None
-    if aligned:
-        embedder = Embedder.load(find_model_folder(recogniser))
-        identity = identity_of(embedder.description)
-        gallery.require_models(gallery.detector, identity)
-        return read_probes(photographs, AlignedFaces(embedder, identity))
-    assert detector is not None
-    pipeline = FacePipeline.open(detector, recogniser, scale=TestScale.parse(scale))
-    gallery.require_models(pipeline.detector_identity, pipeline.recogniser_identity)
-    return read_probes(photographs, Photographs(pipeline))
+    if detector is not None:
+        return Photographs(FacePipeline.open(detector, recogniser, scale=TestScale.parse(scale)))
+    embedder = Embedder.load(find_model_folder(recogniser))
+    return AlignedFaces(embedder, identity_of(embedder.description))
 
 
-def _warn(calibration: "Calibration") -> None:
-    found = calibration.threshold
-    if calibration.source == "inside the gallery":
-        typer.echo(
-            "warning: this was measured on the gallery's own images, which says little of other photographs: those of "
-            "one person were often taken on one day, and no stranger is among them. --photographs measures real ones",
-            err=True,
-        )
-    elif not found.known_faces:
-        typer.echo(
-            "warning: no folder of the photographs is named as a person of the gallery is, so it is not known how "
-            "often known people are recognised, and there are no probabilities",
-            err=True,
-        )
-    if found.strangers < _FEW_STRANGERS:
-        typer.echo(
-            f"warning: the strangers' faces are of {found.strangers} people only; others may be named much more often",
-            err=True,
-        )
-    if found.far_interval[1] > 3 * found.target:
-        typer.echo(
-            f"warning: so few faces leave it open whether up to {found.far_interval[1]:.2g} of strangers' faces are "
-            "named; more strangers make that narrower",
-            err=True,
-        )
+@contextmanager
+def _progress(count: int) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
 
-
-def _describe(gallery: Path, calibration: "Calibration") -> str:
-    found, probability = calibration.threshold, calibration.probability
-    low, high = found.threshold_interval
-    lines = [
-        f"{gallery}: rule {calibration.rule}, measured on {calibration.source}",
-        f"  threshold          {found.threshold:.4f}  [{low:.4f}, {high:.4f}]",
-        f"  false-accept rate  {_rate(found.far, found.far_interval)}  of {found.stranger_faces:,} faces of "
-        f"{found.strangers:,} strangers are named (at most {found.target:g} asked for)",
-    ]
-    if found.tar is not None and found.tar_interval is not None:
-        lines.append(
-            f"  true-accept rate   {_rate(found.tar, found.tar_interval)}  of {found.known_faces:,} faces of "
-            f"{found.known_people:,} known people are named rightly"
-        )
-    if probability is not None:
-        error = probability.expected_error
-        lines.append(
-            f"  probability        {probability.method}"
-            + ("" if error is None else f", off by {error:.3f} on average for people it was not fitted to")
-        )
-    return "\n".join(lines)
-
-
-def _print_accepted(gallery: "Gallery", probes: "Probes", calibration: "Calibration") -> None:
-    from facejobs.cli.tables import printable
-    from facejobs.gallery.calibration_trials import accepted_strangers
-
-    threshold = calibration.threshold.threshold
-    accepted = accepted_strangers(gallery, probes, calibration.rule, calibration.neighbours, threshold)
-    if accepted:
-        typer.echo("strangers who are named; if one is that person, correct the folder and calibrate again:")
-    for photograph, person, similarity in accepted[:_MOST_SHOWN]:
-        typer.echo(f"  {printable(photograph)}  {printable(person)}  {similarity:.4f}")
-    if len(accepted) > _MOST_SHOWN:
-        typer.echo(f"  … and {len(accepted) - _MOST_SHOWN} more")
-
-
-def _rate(value: float, interval: tuple[float, float]) -> str:
-    return f"{value:.4f}  [{interval[0]:.4f}, {interval[1]:.4f}]"
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("describing", total=count)
+        yield lambda: progress.advance(task)

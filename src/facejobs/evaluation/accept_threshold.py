@@ -85,14 +85,7 @@ def choose_threshold(
     """
     if not 0 < target < 1:
         raise ValueError(f"{target} is no rate between 0 and 1")
-    count, needed = len(trials.strangers), trials_to_exclude(target)
-    if count < needed:
-        raise UnsupportedRateError(
-            f"a false-accept rate of {target:g} needs at least {needed:,} strangers' faces (3 / rate, the rule of "
-            f"three: with fewer, not even a test without false accepts would prove it), and there are {count:,}; "
-            + (f"ask for {strictest_rate(count):g} or more, or bring" if count > 3 else "bring")
-            + " more faces of people who are not in the gallery"
-        )
+    require_strangers(len(trials.strangers), target)
     ordered = _ordered(trials)
     threshold = ordered.threshold_at_far(target)
     accepted = trials.strangers >= threshold
@@ -112,11 +105,23 @@ def choose_threshold(
         far_interval=_share_interval(accepted, trials.stranger_people, resamples, seed),
         tar=float(right.mean()) if len(right) else None,
         tar_interval=_share_interval(right, trials.known_people, resamples, seed) if len(right) else None,
-        stranger_faces=count,
+        stranger_faces=len(trials.strangers),
         strangers=number,
         known_faces=len(trials.known),
         known_people=len(np.unique(trials.known_people)),
     )
+
+
+def require_strangers(faces: int, target: float) -> None:
+    """Raise UnsupportedRateError where so few strangers' faces say nothing of the false-accept rate `target`."""
+    needed = trials_to_exclude(target)
+    if faces < needed:
+        ask = f"ask for {strictest_rate(faces):g} or more, or bring" if faces > RULE_OF_THREE else "bring"
+        raise UnsupportedRateError(
+            f"a false-accept rate of {target:g} needs at least {needed:,} strangers' faces (3 / rate, the rule of "
+            f"three: with fewer, not even a test without false accepts would prove it), and there are {faces:,}; {ask} "
+            "more faces of people who are not in the gallery"
+        )
 
 
 def strictest_rate(stranger_faces: int) -> float:
