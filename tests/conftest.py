@@ -163,7 +163,7 @@ def _draw_portrait(person: int, photograph: int = 0, spots: int = 1) -> Any:
     import numpy as np
 
     patches = np.random.default_rng([person]).integers(0, 130, (32, 32, 3))
-    patches += np.random.default_rng([person, photograph]).integers(-30, 31, patches.shape)
+    patches += np.random.default_rng([person, photograph]).integers(-60, 61, patches.shape)
     image = cv2.resize(np.clip(patches, 0, 130).astype(np.uint8), (64, 64), interpolation=cv2.INTER_NEAREST)
     places = [(3, 3), *((row, column) for row in (0, 2, 5, 7) for column in range(0, 8, 2))][:spots]
     for row, column in places:
