@@ -50,8 +50,6 @@ def examine_detector(graph: ForeignGraph, choices: ImportChoices, findings: Find
         raise _unknown(graph, outputs)
     findings.found(f"input {graph.input_name}: photographs of {f'{width}x{height}' if size else 'any'} pixels")
     multiple = max(fields["anchors" if "anchors" in fields else "points"].strides)
-    if any(side % multiple for side in size or ()):
-        raise ModelError(f"{graph.path} takes images of {width}x{height} pixels, which are no multiples of {multiple}")
     # One photograph after the other is shown anyway.
     tensor = PhotographInput(name=graph.input_name, multiple=multiple, size=size, batch=1, **pixels)
     return {"input": tensor, **fields}
@@ -77,7 +75,8 @@ def _by_width(graph: ForeignGraph, outputs: Arrays) -> Levels:
 def _retinaface(graph: ForeignGraph, levels: Levels, size: tuple[int, int], findings: Findings) -> Fields:
     ((boxes, offsets),), ((scores, classes),) = levels[4], levels[2]
     landmarks = levels[10][0][0] if levels[10] else None
-    expected = 0 if any(side % _ANCHORS.multiple for side in size) else _ANCHORS.count(*size)
+    _require_multiples(graph, size, _ANCHORS.multiple)
+    expected = _ANCHORS.count(*size)
     if {len(value) for values in levels.values() for _, value in values} != {expected} or len(levels[10]) > 1:
         raise ModelError(
             f"{graph.path} is like a RetinaFace, but has {len(offsets)} anchors for {size[1]}x{size[0]} pixels, not "
@@ -97,6 +96,7 @@ def _retinaface(graph: ForeignGraph, levels: Levels, size: tuple[int, int], find
 def _scrfd(graph: ForeignGraph, levels: Levels, size: tuple[int, int], findings: Findings) -> Fields:
     count = len(levels[4])
     strides = _STRIDES[count]
+    _require_multiples(graph, size, max(strides))
     cells = (size[0] // strides[0]) * (size[1] // strides[0])
     layout = PointLayout(strides, max(1, len(levels[4][0][1]) // max(1, cells)))
     expected = layout.level_counts(*size)
@@ -119,6 +119,14 @@ def _scrfd(graph: ForeignGraph, levels: Levels, size: tuple[int, int], findings:
         "outputs": LevelOutputs(scores=names[1], boxes=names[4], landmarks=names[10] or None),
         "points": Points(strides=strides, per_cell=layout.per_cell),
     }
+
+
+def _require_multiples(graph: ForeignGraph, size: tuple[int, int], multiple: int) -> None:
+    if any(side % multiple for side in size):
+        raise ModelError(
+            f"{graph.path} takes images of {size[1]}x{size[0]} pixels, which are no multiples of {multiple}; export it "
+            "for others, such as 640x640"
+        )
 
 
 def _with(landmarks: object) -> str:
