@@ -80,6 +80,17 @@ def test_copies_of_one_person_count_once_and_copies_among_people_not_at_all(tmp_
     assert "of ann: it is not known whose" in refused[("bo", "1.jpg")]
 
 
+def test_what_cannot_be_read_is_refused_and_the_others_stay(tmp_path: Path) -> None:
+    put(tmp_path / "ann" / "1.jpg")
+    (tmp_path / "ann" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "ann" / "pipe.jpg")
+    found = find_enrolment(tmp_path)
+    assert [one.path.name for one in found.photographs] == ["1.jpg"]
+    assert {one.path.name: one.reason.partition(";")[0] for one in found.refusals} == {
+        "gone.jpg": "not a file", "pipe.jpg": "not a file"
+    }  # fmt: skip
+
+
 def test_one_persons_photographs_may_lie_anywhere_below(tmp_path: Path) -> None:
     put(tmp_path / "a" / "b" / "1.jpg")
     (found,) = enrolment_of("Ann/Bo", tmp_path).photographs

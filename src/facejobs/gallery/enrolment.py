@@ -4,7 +4,7 @@ import hashlib
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,8 +132,11 @@ def _nobody(refusals: Sequence[Refusal], people: Sequence[tuple[str, Path]]) -> 
 
 def _without_copies(found: Sequence[tuple[str, Path]], refusals: list[Refusal]) -> Enrolment:
     same: dict[str, list[tuple[str, Path]]] = defaultdict(list)
-    for (person, path), sha256 in zip(found, _hashes(path for _, path in found), strict=True):
-        same[sha256].append((person, path))
+    for person, path in found:
+        try:
+            same[_hash(path)].append((person, path))
+        except DataError as error:
+            refusals.append(Refusal(person, path, str(error).removeprefix(f"{path}: ")))
     kept = []
     for sha256, copies in same.items():
         people = {person for person, _ in copies}
@@ -151,10 +154,11 @@ def _shared_with(people: set[str]) -> str:
     return f"the same file is also a photograph of {', '.join(sorted(people))}: it is not known whose it is"
 
 
-def _hashes(paths: Iterable[Path]) -> Iterator[str]:
-    for path in paths:
-        digest = hashlib.sha256()
-        with reading(path), path.open("rb") as file:
-            while chunk := file.read(_HASH_CHUNK):
-                digest.update(chunk)
-        yield digest.hexdigest()
+def _hash(path: Path) -> str:
+    if not path.is_file():
+        raise DataError(f"{path}: not a file; perhaps a link to one that is not there")
+    digest = hashlib.sha256()
+    with reading(path), path.open("rb") as file:
+        while chunk := file.read(_HASH_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
