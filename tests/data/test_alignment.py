@@ -66,6 +66,53 @@ def test_mirrored_face_gets_the_least_squares_rotation() -> None:
     np.testing.assert_allclose(estimate_similarity(mirrored, TEMPLATE), solve_directly(mirrored, TEMPLATE), atol=1e-6)
 
 
+@given(
+    coordinates,
+    st.floats(-np.pi, np.pi),
+    st.floats(0.05, 20),
+    st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
+    st.booleans(),
+)
+def test_faces_that_are_turned_scaled_and_mirrored_equal_direct_least_squares(
+    noise: np.ndarray, angle: float, scale: float, shift: tuple[float, float], mirrored: bool
+) -> None:
+    face = (TEMPLATE - 56) * [-1 if mirrored else 1, 1] + 0.003 * noise
+    landmarks = apply(similarity(angle, scale, shift), face)
+    np.testing.assert_allclose(
+        estimate_similarity(landmarks, TEMPLATE), solve_directly(landmarks, TEMPLATE), rtol=1e-6, atol=1e-6
+    )
+
+
+@given(st.floats(-np.pi, np.pi), st.floats(0.05, 20), st.tuples(st.floats(-500, 500), st.floats(-500, 500)))
+def test_a_mirrored_face_is_refused(angle: float, scale: float, shift: tuple[float, float]) -> None:
+    landmarks = apply(similarity(angle, scale, shift), (TEMPLATE - 56) * [-1, 1])
+    with pytest.raises(DataError, match="landmarks are mirrored"):
+        align_face(np.zeros((9, 9, 3), np.uint8), landmarks)
+
+
+@given(st.floats(-80, 80), st.floats(-30, 30))
+def test_a_head_in_profile_is_aligned(yaw: float, pitch: float) -> None:
+    # A face as deep as a face is wide: the nose stands out, the eyes lie behind the mouth.
+    depth = np.array([-12.0, -12.0, 18.0, -4.0, -4.0])
+    head = np.column_stack([TEMPLATE - TEMPLATE.mean(axis=0), depth])
+    turn, nod = np.radians(yaw), np.radians(pitch)
+    about_y = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(nod), -np.sin(nod)], [0, np.sin(nod), np.cos(nod)]])
+    seen = (head @ about_y.T @ about_x.T)[:, :2] + 56
+    assert align_face(np.zeros((112, 112, 3), np.uint8), seen).shape == (112, 112, 3)
+
+
+@given(st.floats(-1000, 1000), st.floats(-1000, 1000), st.floats(0, 1e-8))
+def test_landmarks_in_one_place_are_refused(x: float, y: float, spread: float) -> None:
+    points = np.array([x, y]) + spread * 1e-6 * (TEMPLATE - 56)
+    try:
+        matrix = estimate_similarity(points, TEMPLATE)
+    except DataError as error:
+        assert "landmarks coincide" in str(error)
+    else:
+        assert np.isfinite(matrix).all()
+
+
 @pytest.mark.parametrize(
     ("points", "message"),
     [

@@ -16,7 +16,7 @@ from facejobs.data.model_description import (
 
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
-Side = Annotated[int, Field(gt=0, le=4096)]
+Side = Annotated[int, Field(gt=0)]
 
 
 class PhotographInput(ImageTensor):
