@@ -1,7 +1,6 @@
 """Exact search, search by cells, and what is known of how well that finds."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import faiss
 import numpy as np
@@ -49,18 +48,17 @@ def test_no_vectors_and_no_queries_find_nothing() -> None:
 
 
 @pytest.mark.parametrize("probes", [1, 3])
-def test_search_by_cells_is_that_of_faiss(probes: int, tmp_path: Path) -> None:
+def test_search_by_cells_is_that_of_faiss(probes: int) -> None:
     vectors, queries = unit(400), unit(30, seed=1)
     cells, order = arrange_in_cells(vectors)
     sorted_vectors = vectors[order]
-    sorted_vectors.tofile(tmp_path / "vectors")
     quantizer = faiss.IndexFlatIP(8)
     quantizer.add(np.ascontiguousarray(cells["centroid"]))
     bare = faiss.IndexIVFFlat(quantizer, 8, len(cells), faiss.METRIC_INNER_PRODUCT)
     cell_of_row = np.repeat(np.arange(len(cells)), cells["count"])
     bare.add_core(400, faiss.swig_ptr(sorted_vectors), None, faiss.swig_ptr(cell_of_row))
     bare.nprobe = probes
-    similarity, rows = CellIndex(tmp_path / "vectors", cells, probes).search(queries, 60)
+    similarity, rows = CellIndex(sorted_vectors, cells, probes).search(queries, 60)
     expected_similarity, expected_rows = bare.search(queries, 60)
     np.testing.assert_array_equal(rows, expected_rows)
     found = rows >= 0
@@ -70,11 +68,10 @@ def test_search_by_cells_is_that_of_faiss(probes: int, tmp_path: Path) -> None:
     assert (similarity[~found] == -np.inf).all()
 
 
-def test_all_cells_together_are_everything(tmp_path: Path) -> None:
+def test_all_cells_together_are_everything() -> None:
     vectors, queries = unit(300), unit(20, seed=1)
     cells, order = arrange_in_cells(vectors)
-    vectors[order].tofile(tmp_path / "vectors")
-    rows = CellIndex(tmp_path / "vectors", cells, len(cells)).search(queries, 5)[1]
+    rows = CellIndex(vectors[order], cells, len(cells)).search(queries, 5)[1]
     np.testing.assert_array_equal(order[rows], ExactIndex(vectors).search(queries, 5)[1])
 
 

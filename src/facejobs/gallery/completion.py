@@ -76,7 +76,7 @@ def _arrange(
     cells, order = arrange_in_cells(vectors, known)
     draft.files.replace(role, _in_order(vectors, order))
     draft.files.replace(cells_role, [cells.tobytes()])
-    return order, choose_probes(_vectors(draft, role), draft.files.path(role), cells)
+    return order, choose_probes(_vectors(draft, role), cells)
 
 
 def _in_order(vectors: NDArray[np.float32], order: NDArray[np.int64]) -> Iterator[bytes]:

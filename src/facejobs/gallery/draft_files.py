@@ -30,14 +30,14 @@ class DraftFiles:
     def append(self, role: Role, blocks: Iterable[bytes]) -> None:
         """Write to the end of the file with this role."""
         if role not in self._files:
-            self._files[role] = self.path(role).open("w+b")
+            self._files[role] = self._path(role).open("w+b")
         self._files[role].writelines(blocks)
 
     def replace(self, role: Role, blocks: Iterable[bytes]) -> None:
         """Write the file with this role anew; what `read` gave of the old one stays as it is."""
         old = self._files.pop(role, None)
         # Not overwritten, since the blocks may be made of what it holds.
-        self.path(role).unlink(missing_ok=True)
+        self._path(role).unlink(missing_ok=True)
         self.append(role, blocks)
         if old is not None:
             old.close()
@@ -49,10 +49,6 @@ class DraftFiles:
         size = os.fstat(file.fileno()).st_size
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
 
-    def path(self, role: Role) -> Path:
-        """Where a file lies until it is published."""
-        return self._folder / f"{TEMPORARY}{role}"
-
     def publish(self) -> dict[Role, FileRecord]:
         """Have all files on disk under the names by which gallery.json lists them."""
         return {role: self._publish(role) for role in self._files}
@@ -63,12 +59,15 @@ class DraftFiles:
             # What is still to be written may not find room; it is not wanted any more.
             with suppress(OSError):
                 file.close()
-            self.path(role).unlink(missing_ok=True)
+            self._path(role).unlink(missing_ok=True)
 
     def _publish(self, role: Role) -> FileRecord:
         content = self.read(role)
         os.fsync(self._files[role].fileno())
         blake3 = digest(content)
         name = f"{role}-{blake3[:_DIGITS]}.{_ENDINGS.get(role, 'bin')}"
-        self.path(role).replace(self._folder / name)
+        self._path(role).replace(self._folder / name)
         return FileRecord(name=name, blake3=blake3, bytes=len(content))
+
+    def _path(self, role: Role) -> Path:
+        return self._folder / f"{TEMPORARY}{role}"

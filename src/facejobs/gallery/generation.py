@@ -3,7 +3,7 @@
 import mmap
 import os
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from blake3 import blake3
@@ -32,17 +32,12 @@ class Generation:
         self.folder = folder
         self.description = description
         self._maps: dict[Role, Content] = {}
-        self._files: dict[Role, BinaryIO] = {}
         for role, record in description.files.items():
             self._open(role, record)
 
     def path(self, role: Role) -> Path:
         """Where the file with this role lies."""
         return self.folder / self.description.files[role].name
-
-    def held_path(self, role: Role) -> Path:
-        """A path of the file that stays valid when a writer has removed it."""
-        return Path(f"/dev/fd/{self._files[role].fileno()}")
 
     def content(self, role: Role) -> Content:
         """The bytes of a file, empty for a role that no file has."""
@@ -82,8 +77,7 @@ class Generation:
 
     def _open(self, role: Role, record: FileRecord) -> None:
         path = self.path(role)
-        with reading(path, GalleryError):
-            file = self._files[role] = path.open("rb")
+        with reading(path, GalleryError), path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size != record.bytes:
                 raise GalleryError(

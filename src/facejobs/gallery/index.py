@@ -1,6 +1,6 @@
 """Nearest vectors by cosine similarity, through faiss, where the vectors lie: nothing is copied."""
 
-from pathlib import Path
+import weakref
 from typing import Any, Protocol
 
 import faiss
@@ -40,35 +40,25 @@ class ExactIndex:
 class CellIndex:
     """Compares each query with the vectors of the `probes` cells whose centroids are nearest: faiss' IndexIVFFlat.
 
-    `path` is a file of unit vectors, cell by cell; `cells` (C,) are as facejobs.gallery.rows describes them. The
-    file is mapped into memory.
+    The unit vectors (N, D) lie cell by cell, as `cells` (C,) describes them (facejobs.gallery.rows).
     """
 
-    def __init__(self, path: Path, cells: NDArray[np.void], probes: int) -> None:
-        counts = cells["count"].astype(np.int64)
-        self._starts = np.cumsum(counts) - counts
-        self._probes = probes
-        size = cells["centroid"].shape[1]
+    def __init__(self, vectors: NDArray[np.float32], cells: NDArray[np.void], probes: int) -> None:
+        size = vectors.shape[1]
         self._quantizer = faiss.IndexFlatIP(size)
         self._quantizer.add(np.ascontiguousarray(cells["centroid"]))
-        self._lists = _mapped_lists(path, counts, self._starts, 4 * size)
+        self._lists, numbers = _lists_in_place(vectors, cells["count"].astype(np.int64))
+        # faiss would unmap what it did not map.
+        weakref.finalize(self, _let_go, self._lists, vectors, numbers)
         self._index = faiss.IndexIVFFlat(self._quantizer, size, len(cells), faiss.METRIC_INNER_PRODUCT)
         self._index.replace_invlists(self._lists, False)
-        self._index.ntotal = int(counts.sum())
+        self._index.ntotal = len(vectors)
         self._index.nprobe = probes
 
     def search(self, queries: NDArray[np.float32], k: int) -> Nearest:
         """As VectorIndex says, with what it finds in the cells it looks into."""
-        similarity, places = _empty(len(queries), k)
-        if len(queries):
-            nearness, cells = self._quantizer.search(queries, self._probes)
-            arrays = (queries, cells, nearness, similarity, places)
-            given, nearest, distances, out, labels = map(faiss.swig_ptr, arrays)
-            # Cell and place in it, since the file keeps no numbers of rows.
-            self._index.search_preassigned_c(len(queries), given, k, nearest, distances, out, labels, True)
-        missing = places < 0
-        rows = self._starts[np.where(missing, 0, places >> 32)] + (places & 0xFFFFFFFF)
-        rows[missing], similarity[missing] = _NONE, -np.inf
+        similarity, rows = self._index.search(queries, k) if len(queries) else _empty(0, k)
+        similarity[rows == _NONE] = -np.inf
         return similarity, rows
 
 
@@ -76,20 +66,31 @@ def _empty(queries: int, k: int) -> Nearest:
     return np.full((queries, k), -np.inf, np.float32), np.full((queries, k), _NONE, np.int64)
 
 
-def _mapped_lists(path: Path, counts: NDArray[np.int64], starts: NDArray[np.int64], vector_bytes: int) -> Any:
-    """The cells of the file as faiss' inverted lists; they hold vectors only, no identifiers."""
+def _lists_in_place(vectors: NDArray[np.float32], counts: NDArray[np.int64]) -> tuple[Any, NDArray[np.uint8]]:
+    """faiss' inverted lists over vectors where they lie, and the memory with the numbers of rows that they refer to.
+
+    faiss expects the numbers of a list `capacity` vectors after its first one. That may be anywhere in memory, so it
+    is where there is room for them, at a distance that is a multiple of a vector.
+    """
+    vector_bytes = vectors.strides[0]
     lists = faiss.OnDiskInvertedLists()
-    lists.nlist = len(counts)
-    lists.code_size = vector_bytes
-    lists.filename = str(path)
-    lists.totsize = int(counts.sum()) * vector_bytes
-    lists.read_only = True
-    places = faiss.OnDiskOneListVector()
-    for count, start in zip(counts.tolist(), starts.tolist(), strict=True):
+    lists.nlist, lists.code_size, lists.read_only = len(counts), vector_bytes, True
+    lists.ptr = faiss.cast_integer_to_uint8_ptr(vectors.ctypes.data)
+    lists.prefetch_nthread = 0
+    numbers = np.empty(8 * int(counts.sum()) + vector_bytes * (len(counts) + 1), np.uint8)
+    places, row, end = faiss.OnDiskOneListVector(), 0, 0
+    for count in counts.tolist():
+        end += (vectors.ctypes.data - numbers.ctypes.data - end) % vector_bytes
         place = faiss.OnDiskOneList()
-        place.size = place.capacity = count
-        place.offset = start * vector_bytes
+        place.size, place.offset = count, row * vector_bytes
+        distance = numbers.ctypes.data + end - vectors.ctypes.data - place.offset
+        place.capacity = distance // vector_bytes % 2**64
         places.push_back(place)
+        numbers[end : end + 8 * count] = np.arange(row, row + count).view(np.uint8)
+        row, end = row + count, end + 8 * count
     lists.lists = places
-    lists.do_mmap()
-    return lists
+    return lists, numbers
+
+
+def _let_go(lists: Any, *_memory: object) -> None:
+    lists.ptr = None

@@ -43,7 +43,7 @@ def match(gallery: Gallery, embeddings: NDArray[np.float32], rule: Rule = "mean"
     queries = np.ascontiguousarray(embeddings, np.float32)
     if queries.ndim != 2 or queries.shape[1] != gallery.embedding_size:
         raise GalleryError(f"embeddings of {gallery.embedding_size} values are needed, not shape {queries.shape}")
-    lengths = np.linalg.norm(queries, axis=1)
+    lengths = np.sqrt(np.einsum("ij,ij->i", queries, queries))
     if not (abs(lengths - 1) <= UNIT_TOLERANCE).all():
         raise GalleryError("an embedding that is to be matched is not of unit length; normalise it first")
     if rule == "mean":
@@ -110,6 +110,8 @@ def _nobody(queries: int) -> Matches:
 
 
 def _persons(person_of_row: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    persons = np.full(rows.shape, NOBODY, np.int64)
-    persons[rows != NOBODY] = person_of_row[rows[rows != NOBODY]]
+    if not len(person_of_row):
+        return rows
+    persons: NDArray[np.int64] = person_of_row[rows]
+    persons[rows == NOBODY] = NOBODY
     return persons

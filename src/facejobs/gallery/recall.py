@@ -1,7 +1,5 @@
 """How much a search by cells finds of what an exact search finds."""
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,17 +12,17 @@ _WANTED = 0.99
 _SEED = 6
 
 
-def choose_probes(vectors: NDArray[np.float32], path: Path, cells: NDArray[np.void]) -> CellSearch:
+def choose_probes(vectors: NDArray[np.float32], cells: NDArray[np.void]) -> CellSearch:
     """The fewest cells to look into, by doubling, so that the nearest vector is found for 99 % of queries.
 
     A query is a vector of the gallery turned into a random direction until its cosine similarity to itself is 0.6,
-    about that of two photographs of one person. `vectors` (N, D) lie in the file `path` as `cells` arranges them.
+    about that of two photographs of one person. `vectors` (N, D) lie as `cells` arranges them.
     """
     queries = turned(vectors, _QUERIES, _QUERY_SIMILARITY)
     nearest = ExactIndex(vectors).search(queries, 1)[1]
     probes = 1
     while True:
-        found = CellIndex(path, cells, probes).search(queries, 1)[1]
+        found = CellIndex(vectors, cells, probes).search(queries, 1)[1]
         recall = float((found == nearest).mean())
         if recall >= _WANTED or probes == len(cells):
             return CellSearch(

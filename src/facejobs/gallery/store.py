@@ -120,24 +120,22 @@ class Gallery:
     @cached_property
     def image_index(self) -> "VectorIndex":
         """Finds rows of `embeddings`: exactly, or by cells where there are many."""
-        return self._index(self.embeddings, "embeddings", "image_cells", self.description.image_search)
+        return self._index(self.embeddings, "image_cells", self.description.image_search)
 
     @cached_property
     def mean_index(self) -> "VectorIndex":
         """Finds rows of `means`."""
         if "means" not in self.description.files:
             return self.image_index
-        return self._index(self.means, "means", "mean_cells", self.description.mean_search)
+        return self._index(self.means, "mean_cells", self.description.mean_search)
 
-    def _index(
-        self, vectors: NDArray[np.float32], role: Role, cells_role: Role, search: CellSearch | None
-    ) -> "VectorIndex":
+    def _index(self, vectors: NDArray[np.float32], cells_role: Role, search: CellSearch | None) -> "VectorIndex":
         from facejobs.gallery.index import CellIndex, ExactIndex
 
         if search is None:
             return ExactIndex(vectors)
         cells = self._generation.cells(cells_role, len(vectors))
-        return CellIndex(self._generation.held_path(role), cells, min(search.probes, len(cells)))
+        return CellIndex(vectors, cells, min(search.probes, len(cells)))
 
     @cached_property
     def photographs(self) -> NameList:
