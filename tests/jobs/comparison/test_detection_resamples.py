@@ -21,7 +21,7 @@ from facejobs.jobs.comparison.reading import SeedGroups, read_run
 from facejobs.jobs.comparison.verdict import Judgement
 
 
-def measured(found: float, seed: int, photographs: int = 60) -> DetectionResult:
+def measured(found: float, seed: int, photographs: int = 60, resamples: int = 300) -> DetectionResult:
     """A detector that finds this share of the faces, two in each photograph, and gives a false alarm in each third."""
     generator = np.random.default_rng(seed)
     boxes = np.array([[10, 10, 50, 50], [100, 10, 140, 60]], np.float32)
@@ -33,7 +33,9 @@ def measured(found: float, seed: int, photographs: int = 60) -> DetectionResult:
         alarms = boxes[:1] + 300 if number % 3 == 0 else boxes[:0]
         every = np.concatenate([kept, alarms])
         detections.append(Detections(every, generator.random(len(every)).astype(np.float32), None))
-    return evaluate_detection(images, detections, name="val", fingerprint="f" * 64, scale="original", resamples=300)
+    return evaluate_detection(
+        images, detections, name="val", fingerprint="f" * 64, scale="original", resamples=resamples
+    )
 
 
 def npz(result: DetectionResult, folder: Path, prefix: str = "val_") -> bytes:
@@ -52,19 +54,19 @@ def test_what_evaluation_writes_is_read_back(tmp_path: Path) -> None:
 
 
 def test_the_interval_equals_a_literal_bootstrap_over_photographs(tmp_path: Path) -> None:
-    results = measured(0.6, 1), measured(0.8, 2)
+    results = measured(0.5, 1, 25, 100), measured(0.9, 2, 25, 100)
     first, other = (parse_resamples(npz(result, tmp_path))[0] for result in results)
     bootstrap = compare_precisions(first, other)
     counts = [result.matched for result in results]
     assert bootstrap.difference == pytest.approx(results[1].headline.value - results[0].headline.value)
     generator = np.random.default_rng(0)
     differences = []
-    for _ in range(300):
-        drawn = generator.integers(0, 60, 60)
+    for _ in range(100):
+        drawn = generator.integers(0, 25, 25)
         values = [_literal_ap(matched, result.counted, drawn) for matched, result in zip(counts, results, strict=True)]
         differences.append(values[1] - values[0])
     assert (bootstrap.low, bootstrap.high) == pytest.approx(np.quantile(differences, [0.025, 0.975]), abs=1e-9)
-    assert (bootstrap.units, bootstrap.count, bootstrap.resamples, bootstrap.real) == ("photographs", 60, 300, True)
+    assert (bootstrap.units, bootstrap.count, bootstrap.resamples, bootstrap.real) == ("photographs", 25, 100, True)
 
 
 def _literal_ap(matched: Any, counted: np.ndarray, drawn: np.ndarray) -> float:
