@@ -62,8 +62,8 @@ def align_face(image: npt.NDArray[np.uint8], landmarks: Points, size: int = TEMP
     """Cut the face with these five landmarks (5, 2) out of an image (height, width, channels).
 
     Returns (size, size, channels), sampled bilinearly; what lies outside the image is 0.
-    Raises DataError as `estimate_similarity` does, for landmarks whose left and right are exchanged, and for an image that
-    is empty or not uint8.
+    Raises DataError as `estimate_similarity` does, for landmarks whose left and right are exchanged, and for an image
+    that is empty or not uint8.
     """
     if image.ndim not in (2, 3) or image.size == 0 or image.dtype != np.uint8:
         raise DataError(f"cannot align an image of shape {image.shape} and type {image.dtype}: uint8 pixels are needed")

@@ -1,6 +1,7 @@
 """Photographs come upright and in RGB whatever the file holds, and damage is an error that names the file."""
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -166,6 +167,16 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         read_photograph(tmp_path / "none.jpg")
     with pytest.raises(DataError, match="is a folder"):
         read_photograph(tmp_path)
+
+
+def test_what_no_photograph_can_be_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(DataError, match=r"pipe\.jpg: not a file"):
+        read_photograph(tmp_path / "pipe.jpg")
+    with (tmp_path / "long.jpg").open("wb") as file:
+        file.truncate((1 << 30) + 1)
+    with pytest.raises(DataError, match=r"long\.jpg: 1,073,741,825 bytes long, too large for a photograph"):
+        read_photograph(tmp_path / "long.jpg")
 
 
 WHOLE = {kind: oriented(kind, 6) for kind in ("JPEG", "PNG", "WEBP", "TIFF")}

@@ -5,6 +5,7 @@ EXIF orientation is applied, unlike in `facejobs.data.decode`, whose decoders do
 """
 
 import io
+import stat
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ Result = TypeVar("Result")
 # What Pillow warns of is judged here: sizes by MAX_PIXELS, malformed EXIF as viewers do.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
+_MOST_BYTES = 1 << 30
 _ORIENTATION = 0x0112
 _UPRIGHT = 1
 _EXIF = b"Exif\0\0"
@@ -74,9 +76,17 @@ def stored_sideways(encoded: bytes) -> bool:
 
 
 def of_file(path: Path, what: Callable[[bytes], Result]) -> Result:
-    """Return what `what` makes of the bytes of a file; a DataError, also about a missing file, names the file."""
+    """Return what `what` makes of the bytes of a file; a DataError, also about a missing file, names the file.
+
+    Only a file of at most 1 GiB is read, which no photograph of `MAX_PIXELS` exceeds, and nothing that is no file.
+    """
     try:
         with reading(path):
+            facts = path.stat()
+            if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+                raise DataError(f"{path}: not a file")
+            if facts.st_size > _MOST_BYTES:
+                raise DataError(f"{path}: {facts.st_size:,} bytes long, too large for a photograph")
             encoded = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: no such photograph") from None
