@@ -14,9 +14,11 @@ _COMMAND = "import sys; from facejobs.cli.main import main; sys.argv[0] = 'facej
 class WorkerTasks:
     """`count` tasks that train together below `folder`; task k works in `folder/task-k`."""
 
-    def __init__(self, folder: Path, count: int, data: Path, options: list[str], prelude: str = "") -> None:
-        self.folder, self.count = folder, count
-        self._processes = [self._start(task, data, options, prelude) for task in range(count)]
+    def __init__(
+        self, folder: Path, count: int, data: Path, options: list[str], prelude: str = "", task: str = "recognition"
+    ) -> None:
+        self.folder, self.count, self._task = folder, count, task
+        self._processes = [self._start(number, data, options, prelude) for number in range(count)]
 
     def _start(self, task: int, data: Path, options: list[str], prelude: str) -> subprocess.Popen[bytes]:
         work = self.folder / f"task-{task}"
@@ -33,7 +35,7 @@ class WorkerTasks:
             # As one process on joint batches has it: the order of summation in MXNet depends on it.
             "OMP_NUM_THREADS": "1",
         }
-        command = [sys.executable, "-c", f"{prelude}\n{_COMMAND}", "train", "recognition"]
+        command = [sys.executable, "-c", f"{prelude}\n{_COMMAND}", "train", self._task]
         with (work / "printed.log").open("wb") as printed:
             return subprocess.Popen(
                 ["bash", str(RUN_TRAIN), *command, str(data), str(work / "output"), *options],
