@@ -25,6 +25,9 @@ run_with_remote_paths 'gallery:in query:in detector:in recogniser:in results:out
 # shellcheck source=jobs/boot_facejobs.sh
 . "$jobs/boot_facejobs.sh"
 find_facejobs "$(dirname -- "$jobs")"
+# shellcheck source=jobs/boot_output.sh
+. "$jobs/boot_output.sh"
+begin_output_anew "$5"
 
 gallery=$1 query=$2 detector=$3 recogniser=$4 results=$5
 shift 5
