@@ -124,7 +124,8 @@ def _between_strangers(embeddings: Vectors, person_of_row: Numbers, means: Vecto
 
 def _alike(centres: Vectors, counts: Numbers) -> list[AlikePeople]:
     """Pairs beyond what one of all reaches in one of ten galleries by chance, were strangers' similarities normal,
-    and not below the lower quartile of what people have in common with themselves.
+    and not below the lower quartile of what people have in common with themselves; below the median, where there are
+    too few people to tell chance.
 
     `centres` (P, D) are the means of people's embeddings, not of unit length.
     """
@@ -139,7 +140,8 @@ def _alike(centres: Vectors, counts: Numbers) -> list[AlikePeople]:
         number = counts[several]
         squares = (centres[several] ** 2).sum(axis=1)
         # The mean over all pairs of a person's images, those of an image with itself left out.
-        bounds.append(float(np.quantile((squares * number - 1) / (number - 1), 0.25)))
+        within = (squares * number - 1) / (number - 1)
+        bounds.append(float(np.quantile(within, 0.25 if bounds else 0.5)))
     if not bounds:
         return []
     found = []
