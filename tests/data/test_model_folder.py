@@ -83,10 +83,55 @@ def test_a_detector_is_loaded_as_a_detector_only(folder: Path) -> None:
         (("score_threshold",), 2, "score_threshold"),
         (("outputs", "landmarks"), "", "outputs.landmarks"),
         (("loss",), "cosface", "loss: Extra"),
+        (("outputs", "classes"), 3, "outputs.classes: Input should be 1 or 2"),
+        (("outputs", "scores"), ["s8"], "outputs.boxes: Input should be a valid array"),
+        (("outputs",), {"scores": ["s"], "boxes": ["b"], "landmarks": None}, "and no other, has lists of outputs"),
+        (("outputs",), "scores", "outputs: "),
+        (("input", "mean"), [1, 2], "input.mean: "),
+        (("input", "scale"), [1, 1, 0], "input.scale.2: Input should be greater than 0"),
+        (("input", "batch"), 2, "input.batch"),
+        (("input", "size"), [640, 650], "32 must divide both"),
+        (("points",), {"strides": [8, 16], "per_cell": 2}, "either anchors or points or a cascade"),
+        (("anchors",), None, "either anchors or points or a cascade"),
     ],
 )
 def test_a_wrong_field_of_a_detector_is_named(folder: Path, keys: tuple[Any, ...], value: Any, message: str) -> None:
     write_description(folder, describe_detector(folder))
+    change(folder, *keys, value=value)
+    with pytest.raises(ModelError, match="not a valid model description") as caught:
+        load_description(folder, DetectionDescription)
+    assert message in str(caught.value)
+
+
+POINTS = {
+    "detector": "scrfd",
+    "anchors": None,
+    "points": {"strides": [8, 16, 32], "per_cell": 2},
+    "outputs": {"scores": ["a", "b", "c"], "boxes": ["d", "e", "f"], "landmarks": ["g", "h", "i"]},
+}
+
+
+def test_a_detector_of_points_is_loaded_as_it_was_written(folder: Path) -> None:
+    description = describe_detector(folder, **POINTS)
+    write_description(folder, description)
+    assert load_description(folder, DetectionDescription) == description
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("outputs", "boxes"), ["d", "e"], "3 strides, but 2 outputs of a kind"),
+        (("outputs", "landmarks", 1), "", "outputs.landmarks.1"),
+        (("outputs",), {"scores": "s", "boxes": "b", "landmarks": None}, "and no other, has lists of outputs"),
+        (("points", "per_cell"), 0, "points.per_cell"),
+        (("points", "strides", 2), 64, "points have the stride 64"),
+        (("points",), {"strides": [8]}, "points.per_cell: Field required"),
+    ],
+)
+def test_a_wrong_field_of_a_detector_of_points_is_named(
+    folder: Path, keys: tuple[Any, ...], value: Any, message: str
+) -> None:
+    write_description(folder, describe_detector(folder, **POINTS))
     change(folder, *keys, value=value)
     with pytest.raises(ModelError, match="not a valid model description") as caught:
         load_description(folder, DetectionDescription)

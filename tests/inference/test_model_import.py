@@ -1,5 +1,6 @@
 """ONNX files of others become models that find and embed what those files would."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -207,6 +208,34 @@ def test_a_detector_without_landmarks_is_told_to_align_nothing(tmp_path: Path) -
     folder, findings = made(tmp_path, write_scrfd(tmp_path / "det.onnx", landmarks=False), "detection")
     assert findings.seen[0].endswith("no landmarks: it cannot align faces")
     assert found(folder, spots(64, 96, (16, 40))).landmarks is None
+
+
+@pytest.mark.parametrize(
+    ("write", "changes", "message"),
+    [
+        (write_scrfd, {"points": {"strides": [8, 16, 32], "per_cell": 1}}, "lays out 96 points there, of 1 numbers"),
+        (write_scrfd, {"points": {"strides": [8, 32, 16], "per_cell": 2}}, "lays out 12 points there"),
+        (
+            write_scrfd,
+            {"points": {"strides": [8, 12, 24], "per_cell": 2}, "multiple": 24},
+            "each must divide the largest",
+        ),
+        (write_scrfd, {"multiple": 64}, "input.multiple is 64, but the largest stride of the points is 32"),
+        (write_retinaface, {"classes": 1}, "output conf has shape"),
+        (write_retinaface, {"batch": None}, "has a fixed batch of 1"),
+    ],
+)
+def test_a_description_that_was_changed_wrongly_is_an_error(
+    tmp_path: Path, write: Callable[[Path], Path], changes: dict[str, Any], message: str
+) -> None:
+    folder, _ = made(tmp_path, write(tmp_path / "det.onnx"), "detection")
+    document = json.loads((folder / "model.json").read_text())
+    for key, value in changes.items():
+        part = {"multiple": "input", "batch": "input", "classes": "outputs"}.get(key)
+        (document[part] if part else document)[key] = value
+    (folder / "model.json").write_text(json.dumps(document))
+    with pytest.raises(ModelError, match=re.escape(message)):
+        found(folder, spots(64, 96, (16, 40)))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a graph", b"\x08\x08" * 50])

@@ -20,3 +20,12 @@ def test_pixels_are_normalised_and_in_planes(
     expected = (images.astype(np.float32) - np.float32(mean)) * np.float32(scale)
     assert values.dtype == np.float32
     assert np.array_equal(values, expected.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+def test_channels_are_ordered_and_have_their_own_numbers(order: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3)).astype(np.uint8)
+    values = network_input(images, (104.0, 117.0, 123.0), (1.0, 0.5, 0.25), order)
+    fed = images if order == "RGB" else images[..., ::-1]
+    expected = (fed.astype(np.float32) - np.float32([104, 117, 123])) * np.float32([1, 0.5, 0.25])
+    assert np.array_equal(values, expected.transpose(0, 3, 1, 2))

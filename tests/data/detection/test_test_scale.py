@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facejobs.data.detection.faces import Detections
-from facejobs.data.detection.test_scale import MOST_PIXELS, ORIGINAL, TestScale, detect_scaled
+from facejobs.data.detection.test_scale import MOST_PIXELS, ORIGINAL, FixedSize, TestScale, detect_scaled
 from facejobs.data.errors import RequestError
 from facejobs.errors import ExitCode
 
@@ -120,3 +120,13 @@ def test_a_detector_without_landmarks_gives_none_at_any_scale() -> None:
     joined = detect_scaled(lambda _: found, np.zeros((500, 500, 3), np.uint8), TestScale.parse("multi"), 0.4)
     assert joined.landmarks is None
     assert len(joined) > 1
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 700), st.integers(1, 700))
+def test_a_fixed_size_is_filled_and_never_exceeded(height: int, width: int, most_height: int, most_width: int) -> None:
+    ((shown_height, shown_width),) = FixedSize(most_height, most_width).sizes(height, width)
+    assert 1 <= shown_height <= most_height
+    assert 1 <= shown_width <= most_width
+    assert shown_height == most_height or shown_width == most_width
+    if min(shown_height, shown_width) > 1:
+        assert shown_height / height == pytest.approx(shown_width / width, abs=max(1 / height, 1 / width))
