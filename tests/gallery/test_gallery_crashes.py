@@ -186,6 +186,21 @@ def test_a_removed_person_is_in_no_file(enrol: Enrol, make_gallery: Make, tmp_pa
     assert Gallery.open(folder).image(0).picture == b"a picture of Bo"
 
 
+def test_all_files_are_on_the_disk_before_gallery_json_names_them(
+    enrol: Enrol, make_gallery: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_gallery([enrol("Ann", picture=b"Ann"), enrol("Ann", 1)]).folder
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(os.readlink(f"/proc/self/fd/{file}")).name))
+    add(folder, [enrol("Bo")])
+    roles = ("embeddings", "rows", "people", "photographs", "pictures", "means")
+    files, names, description, names_again = synced[:-3], *synced[-3:]
+    assert sorted(files) == sorted(f".facejobs-writing-{role}" for role in roles)
+    assert names == names_again == folder.name
+    assert description.startswith(".facejobs-writing-")
+    assert description not in files
+
+
 def test_an_error_in_the_middle_changes_nothing(enrol: Enrol, make_gallery: Make) -> None:
     folder = make_gallery([enrol("Ann")]).folder
     before = {path: path.read_bytes() for path in folder.iterdir()}
