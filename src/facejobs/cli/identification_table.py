@@ -73,8 +73,8 @@ def _missed(one: PersonOutcome, measured: MeasuredPair) -> str:
 
 def _attractive(one: PersonOutcome, measured: MeasuredPair) -> str:
     return (
-        f"{printable(measured.people[one.person])}: {count_of(one.strangers, 'stranger')} and {one.others} of others "
-        f"enrolled got this name; nearest to {count_of(one.nearest_to_strangers, 'stranger')}"
+        f"{printable(measured.people[one.person])}: named for {count_of(one.strangers, 'photograph')} of strangers and "
+        f"{one.others:,} of other people; nearest to {one.nearest_to_strangers:,} of strangers"
     )
 
 
