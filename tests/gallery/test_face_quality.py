@@ -76,14 +76,19 @@ def face(landmarks: np.ndarray = TEMPLATE, score: float = 0.99, aligned: np.ndar
 def test_each_reason_has_its_number_and_its_limit(sitters: list[tuple[int, Sitter]]) -> None:
     assert measure_quality(face()).refusal(LIMITS) is None
     small = measure_quality(face(TEMPLATE * 0.4)).refusal(LIMITS)
-    assert small == "too small: 14.1 pixels between the eyes, least 16"
+    assert small == "too small: 14.0 pixels between the eyes, least 16"
     blurred = measure_quality(face(aligned=np.full((112, 112, 3), 90, np.uint8))).refusal(LIMITS)
-    assert blurred == "blurred: blur 1.00, most 0.65"
+    assert blurred == "blurred: blur 1.0, most 0.65"
     doubtful = measure_quality(face(score=0.41)).refusal(LIMITS)
     assert doubtful == "the detector is unsure: score 0.41, least 0.5"
     for yaw, side in ((70, "right"), (-70, "left")):
         turned = measure_quality(face(seen(sitters, yaw)[0])).refusal(LIMITS)
         assert turned is not None and f"turned to the {side} by about" in turned and "most 50" in turned
+    near_miss = replace(measure_quality(face()), eye_distance=15.96, blur=0.6501, score=0.4999)
+    assert near_miss.refusal(LIMITS) == (
+        "too small: 15.9 pixels between the eyes, least 16; blurred: blur 0.66, most 0.65; "
+        "the detector is unsure: score 0.49, least 0.5"
+    )
     both = measure_quality(face(TEMPLATE * 0.4, score=0.1)).refusal(LIMITS)
     assert both is not None and both.count(";") == 1
 

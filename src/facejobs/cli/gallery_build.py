@@ -179,7 +179,11 @@ def _finish(
     # A report in the gallery's folder must not outlive a removal that happens while it is made.
     with locked(folder) if out is None else nullcontext():
         findings = examine(Gallery.open(folder), refusals)
-        write_report(findings, target)
+        try:
+            write_report(findings, target)
+        except OSError:
+            typer.echo("the gallery is complete, its report is not: `facejobs gallery report` makes it", err=True)
+            raise
     summary = _summary(findings)
     if metrics:
         counts = {name: value for name, value in summary.items() if isinstance(value, int)}

@@ -48,20 +48,23 @@ class FaceQuality:
     def refusal(self, limits: QualityLimits) -> str | None:
         """Why the face is not enrolled, with each number that fails and its limit; None where it is good enough."""
         reasons = []
+        # Numbers are rounded away from their limits, so that a near miss is seen to be one.
         if self.eye_distance < limits.least_eye_distance:
-            reasons.append(
-                f"too small: {self.eye_distance:.1f} pixels between the eyes, least {limits.least_eye_distance:g}"
-            )
+            distance = math.floor(self.eye_distance * 10) / 10
+            reasons.append(f"too small: {distance} pixels between the eyes, least {limits.least_eye_distance:g}")
         if self.blur > limits.most_blur:
-            reasons.append(f"blurred: blur {self.blur:.2f}, most {limits.most_blur:g}")
+            reasons.append(f"blurred: blur {math.ceil(self.blur * 100) / 100}, most {limits.most_blur:g}")
         if abs(self.pose.yaw) > limits.most_yaw:
             side = "right" if self.pose.yaw > 0 else "left"
-            reasons.append(f"turned to the {side} by about {abs(self.pose.yaw):.0f} degrees, most {limits.most_yaw:g}")
+            degrees = math.ceil(abs(self.pose.yaw))
+            reasons.append(f"turned to the {side} by about {degrees} degrees, most {limits.most_yaw:g}")
         if abs(self.pose.pitch) > limits.most_pitch:
             way = "down" if self.pose.pitch > 0 else "up"
-            reasons.append(f"looks {way} by about {abs(self.pose.pitch):.0f} degrees, most {limits.most_pitch:g}")
+            degrees = math.ceil(abs(self.pose.pitch))
+            reasons.append(f"looks {way} by about {degrees} degrees, most {limits.most_pitch:g}")
         if self.score < limits.least_score:
-            reasons.append(f"the detector is unsure: score {self.score:.2f}, least {limits.least_score:g}")
+            score = math.floor(self.score * 100) / 100
+            reasons.append(f"the detector is unsure: score {score}, least {limits.least_score:g}")
         return "; ".join(reasons) or None
 
 

@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 NEAR_IDENTICAL = 0.93
 """From this similarity on, two images are taken for one photograph; different ones of a person rarely reach it."""
-MOST_IMAGES = 50_000
+MOST_IMAGES = 20_000
 """Larger galleries are not compared each with each."""
 
 _MARGIN = 1.5
