@@ -215,11 +215,7 @@ def test_a_detector_without_landmarks_is_told_to_align_nothing(tmp_path: Path) -
     [
         (write_scrfd, {"points": {"strides": [8, 16, 32], "per_cell": 1}}, "lays out 96 points there, of 1 numbers"),
         (write_scrfd, {"points": {"strides": [8, 32, 16], "per_cell": 2}}, "lays out 12 points there"),
-        (
-            write_scrfd,
-            {"points": {"strides": [8, 12, 24], "per_cell": 2}, "multiple": 24},
-            "each must divide the largest",
-        ),
+        (write_scrfd, {"points": {"strides": [8, 12, 20], "per_cell": 2}, "multiple": 120}, "must divide the largest"),
         (write_scrfd, {"multiple": 64}, "input.multiple is 64, but the largest stride of the points is 32"),
         (write_retinaface, {"classes": 1}, "output conf has shape"),
         (write_retinaface, {"batch": None}, "has a fixed batch of 1"),
