@@ -143,12 +143,18 @@ def test_what_is_there_already_is_refused_before_any_work(
     assert [path.name for path in (tmp_path / "db").iterdir()] == ["mine"]
 
 
+def test_a_gallery_among_the_photographs_is_refused(gallery: Command, people: Path, models: tuple[Path, Path]) -> None:
+    assert gallery("build", people, *models, people / "db", *SMALL).returncode == ExitCode.USAGE
+    assert not (people / "db").exists()
+
+
 def test_models_that_are_none_or_give_no_landmarks(
     gallery: Command, people: Path, models: tuple[Path, Path], tmp_path: Path, publish_spot_detector: Command
 ) -> None:
     blind = publish_spot_detector(tmp_path / "blind", landmarks=False)
     for pair in (("haar", models[1]), (blind, models[1]), (models[1], models[0]), (people, models[1])):
         assert gallery("build", people, *pair, tmp_path / "db").returncode == ExitCode.BAD_MODEL
+    assert "gives no landmarks" in gallery("build", people, "haar", models[1], tmp_path / "db").stderr
     assert not (tmp_path / "db").exists()
 
 

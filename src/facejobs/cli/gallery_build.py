@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _METRICS_PROTOCOL = "enrolment"
 
 DetectorArgument = Annotated[
-    Path, typer.Argument(metavar="DETECTOR", help="Model folder of a detector with landmarks, or output of its run.")
+    str, typer.Argument(metavar="DETECTOR", help="Model folder of a detector with landmarks, or output of its run.")
 ]
 RecogniserArgument = Annotated[
     Path, typer.Argument(metavar="RECOGNISER", help="Model folder of a recogniser, or output of its run.")
@@ -64,6 +64,8 @@ def build(
     from facejobs.gallery.enrolment import find_enrolment
     from facejobs.gallery.face_quality import QualityLimits
 
+    if gallery.absolute().is_relative_to(photographs.absolute()):
+        raise typer.BadParameter("name a folder outside the photographs", param_hint="GALLERY")
     refuse_existing(gallery)
     limits = QualityLimits(min_eye_distance, max_blur, max_yaw, max_pitch, min_score)
     pipeline = _pipeline(detector, recogniser, scale)
@@ -128,7 +130,7 @@ def report(
     _finish(gallery, (), as_json, out)
 
 
-def _pipeline(detector: Path, recogniser: Path, scale: str) -> "FacePipeline":
+def _pipeline(detector: str, recogniser: Path, scale: str) -> "FacePipeline":
     from facejobs.data.detection.test_scale import TestScale
     from facejobs.inference.face_pipeline import FacePipeline
 
