@@ -162,6 +162,43 @@ def test_landmarks_land_on_the_template(size: int) -> None:
         np.testing.assert_allclose(centre, TEMPLATE[channel] * size / 112, atol=0.25 * size / 112)
 
 
+@pytest.mark.parametrize("shrink", [1.0, 1.9, 2.0, 2.5, 7.3, 31.0])
+def test_the_grain_of_a_large_face_is_averaged(shrink: float) -> None:
+    landmarks = apply(similarity(0.2, shrink, (3, 40)), TEMPLATE)
+    side = int(150 * shrink)
+    grain = np.indices((side, side)).sum(axis=0) % 2 * 200
+    aligned = align_face(np.repeat(grain[..., None], 3, axis=2).astype(np.uint8), landmarks)
+    middle = aligned[20:-20, 20:-20].astype(float)
+    assert middle.mean() == pytest.approx(100, abs=4)
+    if shrink > 2.1:
+        assert middle.std() < 30
+    if shrink > 7:
+        assert middle.std() < 8
+
+
+@pytest.mark.parametrize("shrink", [2.0, 3.7, 8.0])
+def test_averaging_moves_nothing(shrink: float) -> None:
+    truth = similarity(-0.3, shrink, (20, 90))
+    rows, columns = np.mgrid[0 : int(160 * shrink), 0 : int(150 * shrink)]
+    smooth = np.stack([rows, columns, (rows + columns) / 2], axis=2) * (255 / (160 * shrink))
+    aligned = align_face(smooth.astype(np.uint8), apply(truth, TEMPLATE))
+    x, y = (apply(truth, np.stack(np.meshgrid(np.arange(112), np.arange(112)), axis=2).reshape(-1, 2))).T
+    expected = np.stack([y, x, (x + y) / 2], axis=1).reshape(112, 112, 3) * (255 / (160 * shrink))
+    edge = 2 * shrink
+    inside = ((x > edge) & (y > edge) & (x < 148 * shrink) & (y < 158 * shrink)).reshape(112, 112)
+    assert inside.mean() > 0.7
+    assert np.abs(aligned[inside] - expected[inside]).max() < 2
+
+
+@given(coordinates, st.integers(1, 400), st.integers(1, 400))
+def test_any_landmarks_give_a_face_or_an_error(points: np.ndarray, height: int, width: int) -> None:
+    try:
+        aligned = align_face(np.full((height, width, 3), 9, np.uint8), points)
+    except DataError:
+        return
+    assert aligned.shape == (112, 112, 3)
+
+
 def test_outside_of_the_image_is_black() -> None:
     aligned = align_face(np.full((60, 112, 3), 200, np.uint8), TEMPLATE)
     assert (aligned[:58] == 200).all()

@@ -61,7 +61,8 @@ def estimate_similarity(source: Points, target: Points) -> npt.NDArray[np.float6
 def align_face(image: npt.NDArray[np.uint8], landmarks: Points, size: int = TEMPLATE_SIZE) -> npt.NDArray[np.uint8]:
     """Cut the face with these five landmarks (5, 2) out of an image (height, width, channels).
 
-    Returns (size, size, channels), sampled bilinearly; what lies outside the image is 0.
+    Returns (size, size, channels), sampled bilinearly; what lies outside the image is 0. Where less than
+    every second pixel would be sampled, blocks of pixels are averaged first, so that grain does not become a pattern.
     Raises DataError as `estimate_similarity` does, for landmarks whose left and right are exchanged, and for an image
     that is empty or not uint8.
     """
@@ -73,10 +74,39 @@ def align_face(image: npt.NDArray[np.uint8], landmarks: Points, size: int = TEMP
         raise DataError(f"a face has five landmarks (x, y), got an array of shape {np.shape(landmarks)}")
     matrix = estimate_similarity(landmarks, TEMPLATE * (size / TEMPLATE_SIZE))
     _refuse_mirrored(landmarks)
+    image, matrix = _averaged(image, matrix, size)
     aligned: npt.NDArray[np.uint8] = cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
     )
     return aligned
+
+
+def _averaged(
+    image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """What is seen of the image with each block of pixels averaged to one, and the matrix from there; as it is where
+    two of its pixels or fewer would fall on one.
+    """
+    block = int(1 / max(np.hypot(matrix[0, 0], matrix[1, 0]), 1 / max(image.shape[:2])))
+    if block < 2:
+        return image, matrix
+    to_image = cv2.invertAffineTransform(matrix)
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ to_image[:, :2].T + to_image[:, 2]
+    most = image.shape[1::-1]
+    left, top = np.clip(np.floor(corners.min(axis=0)) - block, 0, most).astype(int)
+    right, bottom = np.clip(np.ceil(corners.max(axis=0)) + block, 0, most).astype(int)
+    if right <= left or bottom <= top:
+        return image, matrix
+    seen = image[top:bottom, left:right]
+    height, width = (-(-side // block) for side in seen.shape[:2])
+    border = cv2.BORDER_CONSTANT | cv2.BORDER_ISOLATED
+    whole = cv2.copyMakeBorder(
+        seen, 0, height * block - seen.shape[0], 0, width * block - seen.shape[1], border, value=(0, 0, 0)
+    )
+    small: npt.NDArray[np.uint8] = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+    # The centre of the first block is at (block - 1) / 2.
+    first = np.array([left, top]) + (block - 1) / 2
+    return small, np.column_stack([matrix[:, :2] * block, matrix[:, 2] + matrix[:, :2] @ first])
 
 
 def _refuse_mirrored(landmarks: Points) -> None:
