@@ -89,7 +89,7 @@ def test_directions() -> None:
         "lfw_tar_at_far_1e-2_deviation": Direction.NEITHER, "val_ap_20px_original": Direction.HIGHER,
         "val_recall_20px_short-640": Direction.HIGHER, "landmark_error_multi": Direction.LOWER,
         "val_landmark_error_original": Direction.LOWER, "landmark_error_left_eye_multi": Direction.LOWER,
-        "short-640": Direction.NEITHER,
+        "short-640": Direction.NEITHER, "fnir_at_fpir_1e-2": Direction.LOWER, "rank1_accuracy": Direction.HIGHER,
     }  # fmt: skip
     assert {name: direction_of(name) for name in names} == names
 
@@ -101,3 +101,4 @@ def test_what_says_most_of_a_model_comes_first() -> None:
     ]  # fmt: skip
     ranks = [metric_rank(*metric) for metric in ordered]
     assert ranks == sorted(set(ranks))
+    assert metric_rank("fnir_at_fpir_1e-2", "p") == metric_rank("rank1_accuracy", "p") == ranks[0]

@@ -99,6 +99,8 @@ def test_val_decides_which_checkpoint_is_published_and_test_measures_it(data, tm
     assert model.anchors.sizes == LAYOUT.sizes
     for name in ("val", "test"):
         assert (tmp_path / "out" / f"precision-recall-{name}.png").stat().st_size > 1000
+        with np.load(tmp_path / "out" / "resamples" / f"{name}.npz") as resamples:
+            assert resamples["metrics"][0] == f"{name}_ap_20px_original" and len(resamples["20px"]) == 1000
 
 
 def test_splits_that_are_named_are_watched_in_place_of_val_and_test(data, tmp_path) -> None:

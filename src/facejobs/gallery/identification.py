@@ -84,5 +84,7 @@ def search_gallery(enrolled: EnrolledPeople, probes: Probes, rule: SimilarityRul
 
 def _of_gallery(gallery: Gallery, source: FaceSource) -> EnrolledPeople:
     gallery.require_models(source.models.get("detector", gallery.detector), source.models["recogniser"])
-    photographs = ((image.person, image.sha256) for image in gallery.images())
-    return EnrolledPeople(gallery.people, gallery.embeddings, gallery.person_of_row, fingerprint(photographs))
+    people = list(gallery.people)
+    digests = (digest.tobytes().hex() for digest in gallery.table["sha256"])
+    photographs = zip((people[person] for person in gallery.person_of_row), digests, strict=True)
+    return EnrolledPeople(people, gallery.embeddings, gallery.person_of_row, fingerprint(photographs))

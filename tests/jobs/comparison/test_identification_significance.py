@@ -12,6 +12,7 @@ from facejobs.jobs.comparison.as_json import as_json
 from facejobs.jobs.comparison.comparison import Comparison, compare
 from facejobs.jobs.comparison.identification_significance import changed_people, compare_searches
 from facejobs.jobs.comparison.reading import SeedGroups, read_run
+from facejobs.jobs.comparison.report import render
 from facejobs.jobs.comparison.search_record import SearchRecord, parse_search_record
 from facejobs.jobs.comparison.verdict import Judgement
 
@@ -195,6 +196,9 @@ def test_versions_are_judged_by_people_and_name_them(version_store, make_version
     assert written["people"]["better"][0] == {"person": "person 0", "probes": 5, "first": 0, "other": 5}
     assert [bootstrap["metric"] for bootstrap in written["bootstraps"]] == [FNIR, "rank1_accuracy"]
     json.dumps(written, allow_nan=False)
+    section = render(comparison).partition('id="people"')[2].partition("</section>")[0]
+    assert '<th scope="row">person 0</th><td>0</td><td>5</td><td>5</td>' in section
+    assert "8 more are found as often by both." in section
 
 
 def test_recognisers_that_cannot_be_told_apart_are_not_ranked(version_store, make_version) -> None:

@@ -8,6 +8,7 @@ from facejobs.jobs.comparison.changes import ABSENT, is_seed
 from facejobs.jobs.comparison.comparison import Comparison, Pair
 from facejobs.jobs.comparison.experiments import Experiment
 from facejobs.jobs.comparison.formatting import number, plain, signed, value_text
+from facejobs.jobs.comparison.identification_significance import PeopleChange, PersonChange
 from facejobs.jobs.comparison.metric_rows import Cell, MetricRow
 from facejobs.jobs.comparison.run import Fact, Run
 from facejobs.jobs.comparison.terminal import remark
@@ -22,6 +23,7 @@ def body(comparison: Comparison) -> str:
             _header(comparison),
             '<main><div class="columns"><div>',
             *(_verdict(pair, len(comparison.pairs) > 1) for pair in comparison.pairs),
+            *(_people(pair, pair.people) for pair in comparison.pairs if pair.people),
             _differences(comparison),
             _notes(comparison),
             _curves(comparison),
@@ -60,6 +62,26 @@ def _verdict(pair: Pair, named: bool) -> str:
         return ""
     listing = f"<ul>{details}</ul>" if details else ""
     return f'<section class="card">{heading}{listing}{_experiments(verdict.experiments)}</section>'
+
+
+def _people(pair: Pair, people: PeopleChange) -> str:
+    """Everybody who is found more or less often; the verdict's details name the first of them only."""
+    changed = [*people.better, *people.worse]
+    if not changed:
+        return ""
+    rows = "".join(_person(one) for one in changed)
+    at = "the nearest person" if people.fpir is None else f"named at FPIR {people.fpir:g}"
+    return (
+        f'<section class="card" id="people"><h2>People, {_text(at)}</h2><div class="scroll" tabindex="0"><table>'
+        f'<thead><tr><td></td><th scope="col">{_text(pair.first)}</th><th scope="col">{_text(pair.other)}</th>'
+        f'<th scope="col">of photographs</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<p class="caption">{people.unchanged:,} more are found as often by both.</p></section>'
+    )
+
+
+def _person(one: PersonChange) -> str:
+    cells = "".join(f"<td>{count:,}</td>" for count in (one.first, one.other, one.probes))
+    return f'<tr><th scope="row">{_text(one.person)}</th>{cells}</tr>'
 
 
 def _experiments(experiments: tuple[Experiment, ...]) -> str:
