@@ -191,7 +191,7 @@ def test_all_files_are_on_the_disk_before_gallery_json_names_them(
 ) -> None:
     folder = make_gallery([enrol("Ann", picture=b"Ann"), enrol("Ann", 1)]).folder
     synced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(os.readlink(f"/proc/self/fd/{file}")).name))
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink().name))
     add(folder, [enrol("Bo")])
     roles = ("embeddings", "rows", "people", "photographs", "pictures", "means")
     files, names, description, names_again = synced[:-3], *synced[-3:]

@@ -29,11 +29,14 @@ class ExactIndex:
 
     def search(self, queries: NDArray[np.float32], k: int) -> Nearest:
         """As VectorIndex says."""
-        similarity, rows = _empty(len(queries), k)
         found = min(k, len(self._vectors))
-        if found and len(queries):
-            nearest = faiss.knn(queries, self._vectors, found, faiss.METRIC_INNER_PRODUCT)
-            similarity[:, :found], rows[:, :found] = nearest
+        if not found or not len(queries):
+            return _empty(len(queries), k)
+        similarity, rows = faiss.knn(queries, self._vectors, found, faiss.METRIC_INNER_PRODUCT)
+        if found < k:
+            more = ((0, 0), (0, k - found))
+            similarity = np.pad(similarity, more, constant_values=-np.inf)
+            rows = np.pad(rows, more, constant_values=_NONE)
         return similarity, rows
 
 

@@ -59,17 +59,19 @@ def match(gallery: Gallery, embeddings: NDArray[np.float32], rule: Rule = "mean"
 
 def nearest_people(index: VectorIndex, person_of_row: NDArray[np.int64], queries: NDArray[np.float32]) -> Matches:
     """The persons of the nearest row, and of the nearest row that is of another person."""
-    matches = _nobody(len(queries))
-    waiting, k = np.arange(len(queries)), 2
+    similarity, rows = index.search(queries, 2)
+    matches = Matches(_persons(person_of_row, rows), similarity)
+    waiting, k = np.flatnonzero(_of_one_person(matches.person)), 2
+    matches.person[waiting, 1], matches.similarity[waiting, 1] = NOBODY, -np.inf
     while len(waiting):
+        k *= 4
         # Blocks, since a person with very many images asks for a very large k.
         blocks = np.array_split(waiting, 1 + len(waiting) * k // _LARGEST_ANSWER)
-        waiting = np.concatenate([_fill(matches, block, index, person_of_row, queries, k) for block in blocks])
-        k *= 4
+        waiting = np.concatenate([_look_further(matches, block, index, person_of_row, queries, k) for block in blocks])
     return matches
 
 
-def _fill(
+def _look_further(
     matches: Matches,
     chosen: NDArray[np.int64],
     index: VectorIndex,
@@ -77,17 +79,22 @@ def _fill(
     queries: NDArray[np.float32],
     k: int,
 ) -> NDArray[np.int64]:
-    """Look at the k nearest rows; returns the queries for which all of them are of one person, and there are more."""
+    """Find runners-up among the k nearest rows; returns the queries for which all of them are of one person."""
     similarity, rows = index.search(queries[chosen], k)
     persons = _persons(person_of_row, rows)
-    matches.person[chosen, 0], matches.similarity[chosen, 0] = persons[:, 0], similarity[:, 0]
     other = (persons != persons[:, :1]) & (persons != NOBODY)
     told = np.flatnonzero(other.any(1))
     place = other[told].argmax(1)
     matches.person[chosen[told], 1] = persons[told, place]
     matches.similarity[chosen[told], 1] = similarity[told, place]
-    waiting: NDArray[np.int64] = chosen[~other.any(1) & (rows[:, -1] != NOBODY)]
+    waiting: NDArray[np.int64] = chosen[_of_one_person(persons)]
     return waiting
+
+
+def _of_one_person(persons: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(M,): whether all these (M, k) are one, which leaves open who is next."""
+    alike: NDArray[np.bool_] = (persons == persons[:, :1]).all(1) & (persons[:, -1] != NOBODY)
+    return alike
 
 
 def vote(index: VectorIndex, person_of_row: NDArray[np.int64], queries: NDArray[np.float32], k: int) -> Matches:

@@ -47,8 +47,7 @@ class Gallery:
         """Open the gallery in `folder`, whole, as it was before or after any change made meanwhile.
 
         The size of every file is verified, and the digest of all but vectors and pictures above 256 MiB, which `verify`
-        compares.
-        Raises GalleryError for what is not a gallery, or a damaged or edited one.
+        compares. Raises GalleryError for what is not a gallery, or a damaged or edited one.
         """
         folder = Path(folder)
         description = read_description(folder)
