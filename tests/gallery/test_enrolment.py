@@ -5,7 +5,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facejobs.data.errors import DataError
@@ -106,6 +106,7 @@ NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
 )
 
 
+@settings(max_examples=30)
 @given(
     names=st.sets(NAMES.map(lambda name: unicodedata.normalize("NFC", name)).filter(str.strip), min_size=1, max_size=4)
 )
