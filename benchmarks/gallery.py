@@ -2,7 +2,8 @@
 
     python benchmarks/gallery.py [--people 1000 100000 1000000] [--queries 256] [--rounds 9]
 
-Random unit vectors of 512 values in clusters of 100, one for each person.
+Random unit vectors of 512 values in clusters of 100, one for each person. A million of them take some minutes, 5 GB of
+memory and as much of the temporary folder (TMPDIR).
   build   create_gallery from a generator: vectors, names, digests, cells where there are many, all on the disk
   open    Gallery.open in a new process, with its imports
   search  match() by nearest image, beside faiss' search of an index in memory with the same vectors, cells and
