@@ -16,6 +16,7 @@ from facejobs.data.errors import OutputExistsError
 from facejobs.gallery.build import Enrolled, Enroller, add_to_gallery, build_gallery
 from facejobs.gallery.enrolment import enrolment_of, find_enrolment
 from facejobs.gallery.errors import GalleryError
+from facejobs.gallery.report import examine, write_report
 from facejobs.gallery.store import Gallery
 from facejobs.inference.face_pipeline import FacePipeline
 
@@ -74,6 +75,20 @@ def test_what_cannot_be_enrolled_is_named_with_its_reason(
     assert found["Dee"] == "no photograph in this folder"
     assert told == list(enrolled.refusals) and len(found) == 8
     assert enrolled.gallery.image_counts.tolist() == [2, 2, 2]
+
+
+def test_a_face_chosen_among_several_is_told(
+    people: Path, tmp_path: Path, enroller: Enroller, draw_portrait: Callable[..., Any]
+) -> None:
+    picture = np.tile(draw_portrait(1, 6) // 2, (3, 3, 1))
+    picture[64:128, 64:128] = draw_portrait(1, 6)
+    picture[:8, 8:16] = 205  # a spot of which the detector is unsure
+    path = save(people / "Bo" / "wide.png", picture)
+    sure = replace(enroller, limits=replace(enroller.limits, least_score=0.95))
+    enrolled = build_gallery(find_enrolment(people), tmp_path / "gallery", sure)
+    assert [(one.person, one.path, one.faces) for one in enrolled.chosen] == [("Bo", path, 2)]
+    write_report(examine(enrolled.gallery, enrolled.refusals, enrolled.chosen), tmp_path / "page.html")
+    assert "Chosen among several faces" in (tmp_path / "page.html").read_text()
 
 
 def test_poor_faces_are_refused_with_the_number(people: Path, tmp_path: Path, enroller: Enroller) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from facejobs.gallery.build import Enroller
+    from facejobs.gallery.build import Enrolled, Enroller
     from facejobs.gallery.enrolment import Enrolment, Refusal
     from facejobs.gallery.face_quality import QualityLimits
     from facejobs.gallery.report import Findings
@@ -72,7 +72,7 @@ def build(
     enrolment = find_enrolment(photographs)
     with _enroller(pipeline, limits, pictures, enrolment) as enroller:
         enrolled = build_gallery(enrolment, gallery, enroller)
-    _finish(enrolled.gallery.folder, enrolled.refusals, as_json, metrics=True)
+    _finish(gallery, enrolled, as_json, metrics=True)
 
 
 def add(
@@ -116,7 +116,7 @@ def add(
     enrolment = find_enrolment(photographs) if person is None else enrolment_of(person, photographs)
     with _enroller(pipeline, limits, pictures, enrolment) as enroller:
         enrolled = add_to_gallery(enrolment, gallery, enroller, replace)
-    _finish(enrolled.gallery.folder, enrolled.refusals, as_json)
+    _finish(gallery, enrolled, as_json)
 
 
 def report(
@@ -127,7 +127,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print the likely mix-ups as JSON.")] = False,
 ) -> None:
     """Look for mix-ups in a gallery, and show its people and what was found on one page."""
-    _finish(gallery, (), as_json, out)
+    _finish(gallery, None, as_json, out)
 
 
 def _pipeline(detector: str, recogniser: Path, scale: str) -> "FacePipeline":
@@ -166,7 +166,7 @@ def _progress(count: int) -> Iterator[Callable[[], None]]:
 
 
 def _finish(
-    folder: Path, refusals: "tuple[Refusal, ...]", as_json: bool, out: Path | None = None, metrics: bool = False
+    folder: Path, enrolled: "Enrolled | None", as_json: bool, out: Path | None = None, metrics: bool = False
 ) -> None:
     """Write the report and say what there is."""
     from facejobs.evaluation.metric_lines import write_metrics
@@ -180,7 +180,8 @@ def _finish(
     check_replaceable(target)
     # A report in the gallery's folder must not outlive a removal that happens while it is made.
     with locked(folder) if out is None else nullcontext():
-        findings = examine(Gallery.open(folder), refusals)
+        opened = Gallery.open(folder)
+        findings = examine(opened, enrolled.refusals, enrolled.chosen) if enrolled else examine(opened)
         try:
             write_report(findings, target)
         except OSError:
@@ -207,12 +208,13 @@ def _summary(findings: "Findings") -> dict[str, Any]:
     summary: dict[str, Any] = {
         "people": len(gallery.people),
         "images": len(gallery.embeddings),
-        "refused_photographs": len(findings.refusals),
+        "refused_photographs": findings.refused_photographs,
         "people_without_image": len(findings.without_image),
         "refused": [
             {"person": refusal.person, "path": str(refusal.path), "reason": refusal.reason}
             for refusal in findings.refusals
         ],
+        "chosen": [{"person": one.person, "path": str(one.path), "faces": one.faces} for one in findings.chosen],
         "without_image": findings.without_image,
     }
     if mix_ups is not None:
@@ -242,8 +244,12 @@ def _print_summary(findings: "Findings", report_file: Path) -> None:
     gallery, mix_ups = findings.gallery, findings.mix_ups
     people, images = count_of(len(gallery.people), "person"), count_of(len(gallery.embeddings), "image")
     typer.echo(f"{printable(str(gallery.folder))}: {people}, {images}")
-    if findings.refusals:
-        typer.echo(f"{count_of(len(findings.refusals), 'photograph')} not enrolled")
+    if findings.refused_photographs:
+        typer.echo(f"{count_of(findings.refused_photographs, 'photograph')} not enrolled")
+    if findings.chosen:
+        typer.echo(
+            f"{count_of(len(findings.chosen), 'photograph')} with several faces, of which the largest was enrolled"
+        )
     if findings.without_image:
         names = ", ".join(printable(name) for name in findings.without_image[:10])
         rest = len(findings.without_image) - 10

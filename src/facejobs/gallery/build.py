@@ -41,11 +41,30 @@ class Enroller:
 
 
 @dataclass(frozen=True, slots=True)
+class ChosenFace:
+    """A photograph with several `faces`, the largest of which was enrolled."""
+
+    person: str
+    path: Path
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A gallery after people were enrolled, and what of their photographs was refused."""
+    """A gallery after people were enrolled, and what is to be known of their photographs."""
 
     gallery: Gallery
     refusals: tuple[Refusal, ...]
+    chosen: tuple[ChosenFace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Notes:
+    refusals: list[Refusal] = field(default_factory=list)
+    chosen: list[ChosenFace] = field(default_factory=list)
+
+    def of(self, gallery: Gallery) -> Enrolled:
+        return Enrolled(gallery, tuple(self.refusals), tuple(self.chosen))
 
 
 def build_gallery(enrolment: Enrolment, folder: Path, enroller: Enroller) -> Enrolled:
@@ -54,22 +73,22 @@ def build_gallery(enrolment: Enrolment, folder: Path, enroller: Enroller) -> Enr
     Raises OutputExistsError where `folder` holds something, before any photograph is read; GalleryError where no
     photograph is good enough; OSError where the disk is full.
     """
-    refusals: list[Refusal] = []
+    notes = _Notes()
     try:
         gallery = create_gallery(
             folder,
             enroller.pipeline.detector_identity,
             enroller.pipeline.recogniser_identity,
             enroller.pipeline.embedding_size,
-            _enrol(enrolment, enroller, refusals),
+            _enrol(enrolment, enroller, notes),
         )
     except GalleryError:
-        if len(refusals) < len(enrolment.photographs) + len(enrolment.refusals):
+        if len(notes.refusals) < len(enrolment.photographs) + len(enrolment.refusals):
             raise
         raise GalleryError(
             f"{folder}: none of the photographs can be enrolled, so no gallery was made; each was named with the reason"
         ) from None
-    return Enrolled(gallery, tuple(refusals))
+    return notes.of(gallery)
 
 
 def add_to_gallery(enrolment: Enrolment, folder: Path, enroller: Enroller, replace: bool = False) -> Enrolled:
@@ -79,9 +98,9 @@ def add_to_gallery(enrolment: Enrolment, folder: Path, enroller: Enroller, repla
     is, where no photograph can be enrolled, or for a gallery that other models made; OSError where the disk is full.
     """
     Gallery.open(folder).require_models(enroller.pipeline.detector_identity, enroller.pipeline.recogniser_identity)
-    refusals: list[Refusal] = []
+    notes = _Notes()
     paths = {photograph.sha256: photograph.path for photograph in enrolment.photographs}
-    images = list(_enrol(enrolment, enroller, refusals))
+    images = list(_enrol(enrolment, enroller, notes))
     with changing(folder) as change:
         # Another process may have built the gallery anew while the photographs were looked at.
         change.gallery.require_models(enroller.pipeline.detector_identity, enroller.pipeline.recogniser_identity)
@@ -94,13 +113,13 @@ def add_to_gallery(enrolment: Enrolment, folder: Path, enroller: Enroller, repla
                 continue
             refusal = Refusal(image.person, paths[image.sha256], _enrolled_already(image, owner))
             enroller.refused(refusal)
-            refusals.append(refusal)
+            notes.refusals.append(refusal)
         if not fresh:
             raise GalleryError(f"{folder}: none of the photographs can be enrolled; the gallery is as it was")
         if replace:
             _remove(change, {image.person for image in fresh})
         change.add(fresh)
-    return Enrolled(Gallery.open(folder), tuple(refusals))
+    return notes.of(Gallery.open(folder))
 
 
 def encode_picture(pixels: NDArray[np.uint8]) -> bytes:
@@ -109,17 +128,19 @@ def encode_picture(pixels: NDArray[np.uint8]) -> bytes:
     return encoded
 
 
-def _enrol(enrolment: Enrolment, enroller: Enroller, refusals: list[Refusal]) -> Iterator[EnrolledImage]:
+def _enrol(enrolment: Enrolment, enroller: Enroller, notes: _Notes) -> Iterator[EnrolledImage]:
     for refusal in enrolment.refusals:
         enroller.refused(refusal)
-        refusals.append(refusal)
+        notes.refusals.append(refusal)
     described = enroller.pipeline.describe_files([photograph.path for photograph in enrolment.photographs])
     for photograph, (_, seen) in zip(enrolment.photographs, described, strict=True):
         image = _enrolled_image(photograph, seen, enroller)
         if isinstance(image, Refusal):
             enroller.refused(image)
-            refusals.append(image)
+            notes.refusals.append(image)
         else:
+            if isinstance(seen, DescribedPhotograph) and len(seen.faces) > 1:
+                notes.chosen.append(ChosenFace(photograph.person, photograph.path, len(seen.faces)))
             yield image
         enroller.advance()
 

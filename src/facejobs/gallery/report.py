@@ -9,7 +9,7 @@ import cv2
 
 from facejobs.data.detection.photographs import read_photograph
 from facejobs.data.errors import DataError, OutputExistsError
-from facejobs.gallery.build import encode_picture
+from facejobs.gallery.build import ChosenFace, encode_picture
 from facejobs.gallery.changes import REPORT_NAME
 from facejobs.gallery.enrolment import Refusal
 from facejobs.gallery.mix_ups import MOST_IMAGES, MixUps, find_mix_ups
@@ -24,14 +24,20 @@ _SIGNATURE_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a report says: the gallery, what was refused when people were enrolled last, and likely mix-ups.
+    """What a report says: the gallery, likely mix-ups, and what was refused and chosen when people were enrolled last.
 
     `mix_ups` is None for a gallery that is too large to compare each image with each.
     """
 
     gallery: Gallery
-    refusals: tuple[Refusal, ...]
     mix_ups: MixUps | None
+    refusals: tuple[Refusal, ...]
+    chosen: tuple[ChosenFace, ...]
+
+    @property
+    def refused_photographs(self) -> int:
+        """How many photographs were refused; folders are not counted."""
+        return sum(not refusal.path.is_dir() for refusal in self.refusals)
 
     @property
     def without_image(self) -> list[str]:
@@ -40,11 +46,11 @@ class Findings:
         return sorted(person for person in missed if self.gallery.people.find(person) is None)
 
 
-def examine(gallery: Gallery, refusals: Sequence[Refusal] = ()) -> Findings:
+def examine(gallery: Gallery, refusals: Sequence[Refusal] = (), chosen: Sequence[ChosenFace] = ()) -> Findings:
     """Look for mix-ups in a gallery."""
     small = len(gallery.embeddings) <= MOST_IMAGES
     mix_ups = find_mix_ups(gallery.embeddings, gallery.person_of_row) if small else None
-    return Findings(gallery, tuple(refusals), mix_ups)
+    return Findings(gallery, mix_ups, tuple(refusals), tuple(chosen))
 
 
 def check_replaceable(path: Path) -> None:
@@ -61,7 +67,9 @@ def check_replaceable(path: Path) -> None:
 def write_report(findings: Findings, path: Path) -> None:
     """Write one HTML file that needs no other; raises OutputExistsError where `path` holds anything but a report."""
     check_replaceable(path)
-    page = render(ReportContent(findings.gallery, findings.mix_ups, _pictures(findings), findings.without_image))
+    page = render(
+        ReportContent(findings.gallery, findings.mix_ups, _pictures(findings), findings.without_image, findings.chosen)
+    )
     with whole_file(path) as descriptor:
         write_all(descriptor, page.encode(), 0)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facejobs import __version__
+from facejobs.gallery.build import ChosenFace
 from facejobs.gallery.mix_ups import NEAR_IDENTICAL, MixUps
 from facejobs.gallery.store import Gallery
 
@@ -53,6 +54,7 @@ class ReportContent:
     mix_ups: MixUps | None
     refused: Sequence[RefusedPicture]
     without_image: Sequence[str]
+    chosen: Sequence[ChosenFace]
 
 
 def render(content: ReportContent) -> str:
@@ -74,6 +76,7 @@ def render(content: ReportContent) -> str:
 {_mix_ups(content)}
 {_missing(content.without_image)}
 {_refused(content.refused)}
+{_chosen(content)}
 {_people(gallery)}
 <footer>Made by facejobs {escape(__version__)}. This file is complete: it loads nothing. It shows people: keep it as you
 keep the gallery.</footer>
@@ -184,6 +187,22 @@ def _refused(refused: Sequence[RefusedPicture]) -> str:
     return "<h2>Not enrolled</h2>\n" + _table(("Photograph", "Person", "File", "Reason"), rows)
 
 
+def _chosen(content: ReportContent) -> str:
+    if not content.chosen:
+        return ""
+    gallery = content.gallery
+    rows = []
+    for one in content.chosen[:_MOST_FINDINGS]:
+        if gallery.people.find(one.person) is None:
+            continue
+        mine = [int(row) for row in gallery.rows_of(one.person) if gallery.photographs[int(row)] == one.path.name]
+        figures = "".join(_figure(gallery, row) for row in mine)
+        rows.append((f"<td>{figures}</td>", f"<td>{_text(one.person)}</td>", f'<td class="number">{one.faces}</td>'))
+    intro = "<p>The largest was enrolled: see whether it is the person's.</p>"
+    table = _table(("Image", "Person", "Faces in the photograph"), rows)
+    return f"<h2>Chosen among several faces</h2>\n{intro}\n{table}{_rest(len(content.chosen))}"
+
+
 def _people(gallery: Gallery) -> str:
     order = np.argsort(gallery.person_of_row, kind="stable")
     ends = np.cumsum(gallery.image_counts)
@@ -209,9 +228,12 @@ def _people(gallery: Gallery) -> str:
 def _section(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]], count: int) -> str:
     if not count:
         return ""
+    return f"<h3>{title}</h3>\n{_table(headers, rows)}{_rest(count)}"
+
+
+def _rest(count: int) -> str:
     rest = count - _MOST_FINDINGS
-    note = f'\n<p class="note">{rest:,} more are not shown.</p>' if rest > 0 else ""
-    return f"<h3>{title}</h3>\n{_table(headers, rows)}{note}"
+    return f'\n<p class="note">{rest:,} more are not shown.</p>' if rest > 0 else ""
 
 
 def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
