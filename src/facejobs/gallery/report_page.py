@@ -32,6 +32,7 @@ figure { display: inline-block; margin: 0 .5rem .5rem 0; vertical-align: top; wi
 img { display: block; max-width: 160px; }
 figcaption { font-size: .75rem; overflow-wrap: anywhere; }
 p.note { color: #888; }
+@media (max-width: 45rem) { table { display: block; overflow-x: auto; } }
 footer { margin-top: 3rem; font-size: .8rem; color: #888; }
 """
 
