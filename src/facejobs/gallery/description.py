@@ -16,6 +16,7 @@ from facejobs.storage.whole_file import whole_file, write_all
 
 DESCRIPTION_NAME = "gallery.json"
 _LARGEST = 16 * 1024 * 1024
+_MOST_VALUES = 65536
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
@@ -66,7 +67,7 @@ class GalleryDescription(_Part):
     format_version: Literal[1] = 1
     detector: ModelRecord
     recogniser: ModelRecord
-    embedding_size: Annotated[int, Field(gt=0)]
+    embedding_size: Annotated[int, Field(gt=0, le=_MOST_VALUES)]
     people: Count
     images: Count
     image_search: CellSearch | None = None

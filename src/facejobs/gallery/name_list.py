@@ -43,7 +43,7 @@ class NameList(Sequence[str]):
         number = range(len(self))[index]
         try:
             name = json.loads(self.line(number))
-        except ValueError:
+        except (ValueError, RecursionError):
             name = None
         if not isinstance(name, str):
             raise GalleryError(f"{self._path}, line {number + 1}: not a JSON string; copy the whole gallery again")

@@ -131,7 +131,7 @@ class Gallery:
     def _index(self, vectors: NDArray[np.float32], cells_role: Role, search: CellSearch | None) -> "VectorIndex":
         from facejobs.gallery.index import CellIndex, ExactIndex
 
-        if search is None:
+        if search is None or not len(vectors):
             return ExactIndex(vectors)
         cells = self._generation.cells(cells_role, len(vectors))
         return CellIndex(vectors, cells, min(search.probes, len(cells)))
