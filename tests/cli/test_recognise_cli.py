@@ -202,6 +202,8 @@ def test_a_gallery_that_other_models_made_is_refused(
     blind = publish_spot_detector(world.folder / "blind", landmarks=False)
     done = world.facejobs("recognise", world.labelled, world.gallery, blind, world.models[1], world.folder / "out")
     assert done.returncode == ExitCode.BAD_MODEL and not (world.folder / "out").exists()
+    done = world.facejobs("recognise", world.labelled, world.gallery, "haar", world.models[1], world.folder / "out")
+    assert done.returncode == ExitCode.BAD_MODEL and "gives no landmarks" in done.stderr
 
 
 def test_results_that_are_there_stay(world: World) -> None:

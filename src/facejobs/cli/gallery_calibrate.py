@@ -35,7 +35,7 @@ def calibrate(
         ),
     ] = None,
     detector: Annotated[
-        Path | None, typer.Option(metavar="MODEL", help="Detector that made the gallery, with --photographs.")
+        str | None, typer.Option(metavar="MODEL", help="Detector that made the gallery, with --photographs.")
     ] = None,
     recogniser: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="Recogniser that made the gallery, with --photographs.")
@@ -92,7 +92,7 @@ def calibrate(
 
 
 def _check_options(
-    far: float, photographs: Path | None, detector: Path | None, recogniser: Path | None, aligned: bool
+    far: float, photographs: Path | None, detector: str | None, recogniser: Path | None, aligned: bool
 ) -> None:
     if not 0 < far < 1:
         raise typer.BadParameter("give a rate between 0 and 1, such as 0.01", param_hint="--far")
@@ -120,7 +120,7 @@ def _trials(gallery: "Gallery", probes: "Probes | None", rule: "Rule", neighbour
 
 
 def _probes(
-    gallery: "Gallery", far: float, photographs: Path, detector: Path | None, recogniser: Path | None, scale: str
+    gallery: "Gallery", far: float, photographs: Path, detector: str | None, recogniser: Path | None, scale: str
 ) -> "Probes":
     """Embed the photographs, unless there are too few of them whatever they show."""
     from facejobs.evaluation.accept_threshold import require_strangers
@@ -135,7 +135,7 @@ def _probes(
         return read_probes(photographs, source, advance)
 
 
-def _source(detector: Path | None, recogniser: Path, scale: str) -> "FaceSource":
+def _source(detector: str | None, recogniser: Path, scale: str) -> "FaceSource":
     from facejobs.data.detection.test_scale import TestScale
     from facejobs.data.model_folder import find_model_folder
     from facejobs.gallery.face_source import AlignedFaces, Photographs

@@ -42,7 +42,7 @@ def rule_of(name: str | None) -> "Rule | None":
 def recognise(
     photographs: Annotated[Path, typer.Argument(metavar="PHOTOGRAPHS", help="Photograph, or folder of photographs.")],
     gallery: Annotated[Path, typer.Argument(metavar="GALLERY", help="Folder of a gallery.")],
-    detector: Annotated[Path, typer.Argument(metavar="DETECTOR", help="Detector that made the gallery.")],
+    detector: Annotated[str, typer.Argument(metavar="DETECTOR", help="Detector that made the gallery.")],
     recogniser: Annotated[Path, typer.Argument(metavar="RECOGNISER", help="Recogniser that made the gallery.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder for the results.")] = Path(
         "recognition-results"
