@@ -1,11 +1,16 @@
 """model.json is checked against the files beside it."""
 
+import contextlib
 import errno
 import json
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from facejobs.data.detection.detector_description import DetectionDescription
 from facejobs.data.errors import ModelError
@@ -240,3 +245,43 @@ def test_a_model_that_may_not_be_read_is_a_bad_model(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "is_dir", refuse)
     with pytest.raises(ModelError, match=f"{tmp_path}: permission denied; "):
         load_description(tmp_path, RecognitionDescription)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(document: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a JSON document where something else can be put."""
+    keys = document if isinstance(document, dict) else range(len(document)) if isinstance(document, list) else ()
+    for key in keys:
+        yield (*here, key)
+        yield from places(document[key], (*here, key))
+
+
+@settings(max_examples=50)
+@given(st.data(), ANYTHING)
+def test_any_document_is_a_description_or_a_model_error(data: st.DataObject, other: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "model.onnx").write_bytes(b"graph")
+        write_description(folder, describe_detector(folder, **data.draw(st.sampled_from([{}, POINTS]))))
+        document = json.loads((folder / "model.json").read_text())
+        change(folder, *data.draw(st.sampled_from(list(places(document)))), value=other)
+        with contextlib.suppress(ModelError):
+            load_description(folder, DetectionDescription)
+
+
+@given(
+    st.binary(max_size=60)
+    | st.text(max_size=60).map(str.encode)
+    | ANYTHING.map(lambda value: json.dumps(value).encode())
+)
+def test_any_bytes_are_a_description_or_a_model_error(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "model.json").write_bytes(content)
+        with pytest.raises(ModelError):
+            load_description(Path(name), DetectionDescription)

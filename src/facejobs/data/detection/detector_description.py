@@ -12,11 +12,13 @@ from facejobs.data.model_description import (
     Finite,
     Fraction,
     ImageTensor,
+    Positive,
 )
 
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
 Side = Annotated[int, Field(gt=0)]
+Stride = Annotated[int, Field(gt=0, le=4096)]
 
 
 class PhotographInput(ImageTensor):
@@ -25,7 +27,7 @@ class PhotographInput(ImageTensor):
     A graph that takes one size only has that as `size`, (height, width); None otherwise.
     """
 
-    multiple: int = Field(gt=0)
+    multiple: Stride
     size: tuple[Side, Side] | None = None
 
     @model_validator(mode="after")
@@ -79,9 +81,9 @@ class Anchors(DescriptionPart):
     The order of anchors: level by level, row by row, from left to right, size by size.
     """
 
-    strides: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
-    sizes: tuple[Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)], ...]
-    variances: tuple[Annotated[Finite, Field(gt=0)], Annotated[Finite, Field(gt=0)]]
+    strides: tuple[Stride, ...] = Field(min_length=1)
+    sizes: tuple[Annotated[tuple[Positive, ...], Field(min_length=1)], ...]
+    variances: tuple[Positive, Positive]
 
     @model_validator(mode="after")
     def _sizes_for_each_stride(self) -> Self:
@@ -96,7 +98,7 @@ class Points(DescriptionPart):
     `per_cell` predictions belong to the upper left corner of each cell. Their order: row by row, from left to right.
     """
 
-    strides: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
+    strides: tuple[Stride, ...] = Field(min_length=1)
     per_cell: int = Field(gt=0)
 
 
@@ -108,8 +110,8 @@ class Cascade(DescriptionPart):
     """
 
     graphs: tuple[FileName, FileName, FileName]
-    smallest_face: Annotated[Finite, Field(gt=0)]
-    pyramid_factor: Annotated[float, Field(gt=0, lt=1)]
+    smallest_face: Annotated[Finite, Field(ge=1)]
+    pyramid_factor: Annotated[float, Field(gt=0, le=0.99)]
     proposal_threshold: Fraction
     refinement_threshold: Fraction
 
