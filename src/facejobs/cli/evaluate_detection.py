@@ -10,7 +10,9 @@ import typer
 
 if TYPE_CHECKING:
     from facejobs.data.detection.detection_split import DetectionSplit
+    from facejobs.data.detection.detector_description import DetectionDescription
     from facejobs.data.detection.faces import Detections
+    from facejobs.data.detection.haar_cascade import HaarDescription
     from facejobs.evaluation.detection import DetectionResult
     from facejobs.inference.detector import Detector
 
@@ -140,14 +142,11 @@ def _checked_scale(scale: str | None, predictions: Path | None) -> str:
 
 def _detect(model: str, scale: str, split: "DetectionSplit") -> tuple[dict[str, Any], "list[Detections]"]:
     from facejobs.data.detection.photograph_files import read_ahead
-    from facejobs.data.detection.prediction import DecodingSettings
     from facejobs.data.detection.test_scale import TestScale
     from facejobs.data.errors import DataError
-    from facejobs.inference.detector import HAAR, open_detector
+    from facejobs.inference.detector import open_to_measure
 
-    # Average precision needs weak detections too; a published model's own threshold is one to work with.
-    threshold = None if model == HAAR else DecodingSettings().score_threshold
-    detector = open_detector(model, TestScale.parse(scale), threshold)
+    detector = open_to_measure(model, TestScale.parse(scale))
     found = []
     with _progress(split) as advance:
         for _, photograph in read_ahead([split.path_of(image) for image in split.images]):
@@ -160,13 +159,19 @@ def _detect(model: str, scale: str, split: "DetectionSplit") -> tuple[dict[str, 
 
 def _describe(detector: "Detector") -> dict[str, Any]:
     from facejobs.inference.detector import OnnxDetector
+    from facejobs.inference.haar import HaarDetector
     from facejobs.inference.mtcnn import MtcnnDetector
 
-    if not isinstance(detector, OnnxDetector | MtcnnDetector):
+    published: tuple[Path, DetectionDescription | HaarDescription] | None = None
+    if isinstance(detector, OnnxDetector | MtcnnDetector):
+        published = detector.folder, detector.description
+    elif isinstance(detector, HaarDetector):
+        published = detector.published
+    if published is None:
         return {"detector": detector.name}
-    description = detector.description
+    folder, description = published
     return {
-        "path": str(detector.folder),
+        "path": str(folder),
         "sha256": {name: description.files[name].sha256 for name in description.graphs},
         "detector": detector.name,
         "backbone": description.backbone,

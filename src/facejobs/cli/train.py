@@ -2,10 +2,11 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
@@ -41,9 +42,9 @@ class _TrainingCommand(TyperCommand):
 
 def _parameters_of(task: str | None) -> "type[Parameters]":
     if task == "detection":
-        from facejobs.training.detection_parameters import DetectionParameters
+        from facejobs.training.haar_parameters import HaarParameters
 
-        return DetectionParameters
+        return HaarParameters
     from facejobs.training.recognition_parameters import RecognitionParameters
 
     return RecognitionParameters
@@ -77,7 +78,7 @@ def recognition(
         make_engine = partial(RecognitionEngine, group=group)
         return train_recognition(data, output, parameters, make_engine, software(), group)
 
-    _train(_read(RecognitionParameters, ctx.args, recipe), start)
+    _train(RecognitionParameters.from_texts(_values(ctx.args, recipe)), start)
 
 
 @app.command("detection", cls=_TrainingCommand, context_settings=_EXTRA_OPTIONS)
@@ -93,6 +94,11 @@ def detection(
     from facejobs.training.detection import train_detection
     from facejobs.training.detection_parameters import DetectionParameters
 
+    values = _values(ctx.args, recipe)
+    if values.get("--detector") == "haar":
+        _train_haar(data, output, values)
+        return
+
     def start(parameters: DetectionParameters, group: "WorkerGroup") -> "LoopResult | None":
         from facejobs.engines.mxnet.detection.engine import DetectionEngine
         from facejobs.engines.mxnet.detection.mtcnn_engine import MtcnnEngine
@@ -101,17 +107,32 @@ def detection(
         make_engine = partial(MtcnnEngine if parameters.detector == "mtcnn" else DetectionEngine, group=group)
         return train_detection(data, output, parameters, make_engine, software(), group)
 
-    _train(_read(DetectionParameters, ctx.args, recipe), start)
+    _train(DetectionParameters.from_texts(values), start)
 
 
-def _read(kind: "type[ParametersType]", arguments: list[str], recipe: Path | None) -> "ParametersType":
+def _train_haar(data: Path, output: Path, values: Mapping[str, Any]) -> None:
+    from facejobs.training.haar import train_haar
+    from facejobs.training.haar_parameters import HaarParameters
+
+    def start(parameters: HaarParameters, group: "WorkerGroup") -> "LoopResult | None":
+        return train_haar(data, output, parameters, group)
+
+    _train(HaarParameters.from_texts(values), start, with_mxnet=False)
+
+
+def _values(arguments: list[str], recipe: Path | None) -> dict[str, Any]:
+    """Parameters by their options, those of the command before those of the recipe."""
     from facejobs.training.parameters import parse_options, read_recipe
 
     planned = read_recipe(recipe) if recipe else {}
-    return kind.from_texts({**planned, **parse_options(arguments)})
+    return {**planned, **parse_options(arguments)}
 
 
-def _train(parameters: "ParametersType", start: "Callable[[ParametersType, WorkerGroup], LoopResult | None]") -> None:
+def _train(
+    parameters: "ParametersType",
+    start: "Callable[[ParametersType, WorkerGroup], LoopResult | None]",
+    with_mxnet: bool = True,
+) -> None:
     """Train alone or as one of several workers, and end with the exit code of all of them."""
     from facejobs.engines.mxnet.cluster import parameter_servers
     from facejobs.engines.mxnet.runtime import load_mxnet
@@ -121,8 +142,9 @@ def _train(parameters: "ParametersType", start: "Callable[[ParametersType, Worke
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[_LogLines()])
     logging.getLogger("facejobs").setLevel(logging.INFO)
     with joined_group(parameters, BootEnvironment.read()) as group:
-        with parameter_servers(group):
-            load_mxnet(parameters.gpus)
+        with parameter_servers(group) if with_mxnet else nullcontext():
+            if with_mxnet:
+                load_mxnet(parameters.gpus)
             result = start(parameters, group)
         stopped = result is not None and result.stopped_by_signal
         code = finish(group, ExitCode.STOPPED if stopped else ExitCode.OK)

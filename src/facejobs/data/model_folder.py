@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from facejobs.data.detection.detector_description import DetectionDescription
+from facejobs.data.detection.haar_cascade import HaarDescription
 from facejobs.data.errors import ModelError
 from facejobs.data.model_description import DESCRIPTION_NAME, FileDigest, RecognitionDescription
 from facejobs.data.reading import reading
@@ -23,9 +24,22 @@ from facejobs.data.reading import reading
 _MAXIMUM_DESCRIPTION_BYTES = 16 * 1024 * 1024
 _HASH_CHUNK = 1024 * 1024
 
-ModelDescription = RecognitionDescription | DetectionDescription
+ModelDescription = RecognitionDescription | DetectionDescription | HaarDescription
 Described = TypeVar("Described", RecognitionDescription, DetectionDescription)
-_ANY: TypeAdapter[ModelDescription] = TypeAdapter(Annotated[ModelDescription, Field(discriminator="task")])
+
+
+def _kind_of_detector(document: Any) -> str:
+    detector = document.get("detector") if isinstance(document, dict) else document.detector
+    return "haar" if detector == "haar" else "net"
+
+
+_Detector = Annotated[
+    Annotated[DetectionDescription, Tag("net")] | Annotated[HaarDescription, Tag("haar")],
+    Discriminator(_kind_of_detector),
+]
+_ANY: TypeAdapter[ModelDescription] = TypeAdapter(
+    Annotated[RecognitionDescription | _Detector, Field(discriminator="task")]
+)
 _NOUN = {"recognition": "a recogniser", "detection": "a detector"}
 
 
@@ -72,11 +86,22 @@ def load_description(folder: Path, kind: type[Described]) -> Described:
     with reading(folder, ModelError):
         description = _load(folder)
     if not isinstance(description, kind):
-        wanted = _NOUN[kind.model_fields["task"].default]
-        raise ModelError(
-            f"{folder} holds {_NOUN[description.task]}, where {wanted} is needed; give the model folder of {wanted}"
-        )
+        raise _another_kind(folder, description, _NOUN[kind.model_fields["task"].default])
     return description
+
+
+def load_detector(folder: Path) -> DetectionDescription | HaarDescription:
+    """Read and verify the description of any detector, as `load_description` does."""
+    with reading(folder, ModelError):
+        description = _load(folder)
+    if isinstance(description, RecognitionDescription):
+        raise _another_kind(folder, description, _NOUN["detection"])
+    return description
+
+
+def _another_kind(folder: Path, description: ModelDescription, wanted: str) -> ModelError:
+    found = "a Haar cascade" if isinstance(description, HaarDescription) else _NOUN[description.task]
+    return ModelError(f"{folder} holds {found}, where {wanted} is needed; give the model folder of {wanted}")
 
 
 def _load(folder: Path) -> ModelDescription:

@@ -1,4 +1,4 @@
-"""Face detectors behind one interface: published models on ONNX Runtime, and OpenCV's cascade by its name."""
+"""Face detectors behind one interface: published nets on ONNX Runtime, Haar cascades, and OpenCV's own by its name."""
 
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from facejobs.data.detection.anchors import AnchorLayout
 from facejobs.data.detection.detector_description import DetectionDescription, LevelOutputs
 from facejobs.data.detection.faces import Detections
+from facejobs.data.detection.haar_cascade import HaarDescription
 from facejobs.data.detection.points import PointLayout
 from facejobs.data.detection.prediction import DecodingSettings, RawPredictions, detect_once
 from facejobs.data.detection.test_scale import ORIGINAL, FixedSize, TestScale, detect_at, detect_scaled
 from facejobs.data.errors import ModelError
 from facejobs.data.model_description import DESCRIPTION_NAME, GRAPH_NAME
-from facejobs.data.model_folder import find_model_folder, load_description
+from facejobs.data.model_folder import find_model_folder, load_detector
 from facejobs.inference.haar import HaarDetector
 from facejobs.inference.level_net import run_level_net
 from facejobs.inference.mtcnn import MtcnnDetector
@@ -92,11 +93,23 @@ def open_detector(
     return open_published(find_model_folder(Path(name)), scale, score_threshold, threads)
 
 
+def open_to_measure(name: str, scale: TestScale) -> Detector:
+    """Open a detector, as `open_detector` does, that also gives the weak detections which average precision needs."""
+    if name == HAAR:
+        return HaarDetector(scale)
+    detector = open_published(find_model_folder(Path(name)), scale, DecodingSettings().score_threshold)
+    if isinstance(detector, HaarDetector):
+        detector.score_threshold = -np.inf
+    return detector
+
+
 def open_published(
     folder: Path, scale: TestScale = ORIGINAL, score_threshold: float | None = None, threads: int | None = None
-) -> PublishedDetector:
+) -> PublishedDetector | HaarDetector:
     """Open the detector in the model folder `folder`, as `open_detector` does."""
-    description = load_description(folder, DetectionDescription)
+    description = load_detector(folder)
+    if isinstance(description, HaarDescription):
+        return HaarDetector(scale, score_threshold, (folder, description))
     score = description.score_threshold if score_threshold is None else score_threshold
     if description.cascade is not None:
         return MtcnnDetector(folder, description, description.cascade, scale, score, threads)

@@ -17,6 +17,7 @@ from facejobs.inference.aligned_faces import AlignedFaces, find_aligned_faces
 from facejobs.inference.detector import HAAR, PublishedDetector, open_published
 from facejobs.inference.embedder import Embedder
 from facejobs.inference.embedding_flow import embed_in_parallel, embed_together
+from facejobs.inference.haar import HaarDetector
 from facejobs.inference.model_identity import ModelIdentity, identity_of
 
 _AT_ONCE = 2
@@ -95,8 +96,12 @@ class FacePipeline:
         threads = threads or len(os.sched_getaffinity(0))
         workers = min(_AT_ONCE, threads)
         each = threads // workers
+        folder = find_model_folder(Path(detector))
+        found = open_published(folder, scale, score_threshold, each)
+        if isinstance(found, HaarDetector):
+            raise _no_landmarks(f"the haar detector in {folder}")
         return cls(
-            open_published(find_model_folder(Path(detector)), scale, score_threshold, each),
+            found,
             Embedder.load(find_model_folder(recogniser), each),
             workers,
         )

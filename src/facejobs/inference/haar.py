@@ -1,52 +1,54 @@
-"""OpenCV's frontal face cascade of Haar features (Viola and Jones, CVPR 2001) as a detector."""
+"""Haar cascades as detectors: the one that OpenCV brings, and those that were trained."""
 
-import threading
 from pathlib import Path
 
-import cv2
 import cv2.data
 import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.data.detection.faces import Detections
-from facejobs.data.detection.suppression import suppress
+from facejobs.data.detection.haar_cascade import CASCADE_NAME, NMS_IOU, HaarCascade, HaarDescription
 from facejobs.data.detection.test_scale import ORIGINAL, TestScale, detect_scaled
 from facejobs.data.errors import ModelError
 
-_CASCADE = "haarcascade_frontalface_default.xml"
-_SCALE_STEP = 1.1
-_NMS_IOU = 0.3
+_SHIPPED = "haarcascade_frontalface_default.xml"
 
 
 class HaarDetector:
-    """Needs no model folder and no training. Scores are the sums of the cascade's last stage; no landmarks."""
+    """Scores are sums of the cascade's last stage; there are no landmarks. May be used from several threads at once."""
 
     name = "haar"
 
-    def __init__(self, scale: TestScale = ORIGINAL, score_threshold: float | None = None) -> None:
-        """Load the cascade that OpenCV brings; raises ModelError where this OpenCV brings none."""
-        path = Path(cv2.data.haarcascades) / _CASCADE
-        self._cascade = cv2.CascadeClassifier(str(path))
-        if self._cascade.empty():
-            raise ModelError(f"{path} is missing or damaged: it belongs to opencv-python-headless, install that again")
-        # A cascade keeps the image it works on.
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        scale: TestScale = ORIGINAL,
+        score_threshold: float | None = None,
+        published: tuple[Path, HaarDescription] | None = None,
+    ) -> None:
+        """Load the `published` cascade, a model folder and its description, or OpenCV's own for frontal faces.
+
+        Faces score at least `score_threshold`, by default that of the model; OpenCV's cascade has none. Raises
+        ModelError where the cascade is missing or damaged.
+        """
         self.scale = scale
+        self.published = published
+        if score_threshold is None and published is not None:
+            score_threshold = published[1].score_threshold
         self.score_threshold = -np.inf if score_threshold is None else score_threshold
+        self._cascade = _shipped() if published is None else HaarCascade(published[0] / CASCADE_NAME)
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Return the faces of uint8 (H, W, 3) RGB, in its pixels, the highest score first."""
-        return detect_scaled(self._detect_once, image, self.scale, _NMS_IOU)
+        found = detect_scaled(self._cascade.detect, image, self.scale, NMS_IOU)
+        good = found.scores >= self.score_threshold
+        return Detections(found.boxes[good], found.scores[good], None)
 
-    def _detect_once(self, image: NDArray[np.uint8]) -> Detections:
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        with self._lock:
-            found, _, weights = self._cascade.detectMultiScale3(
-                grey, scaleFactor=_SCALE_STEP, minNeighbors=0, outputRejectLevels=True
-            )
-        corners = np.array(found, np.float32).reshape(-1, 4)
-        scores = np.array(weights, np.float32).reshape(-1)
-        boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1)
-        good = scores >= self.score_threshold
-        kept = suppress(boxes[good], scores[good], _NMS_IOU)
-        return Detections(boxes[good][kept], scores[good][kept], None)
+
+def _shipped() -> HaarCascade:
+    path = Path(cv2.data.haarcascades) / _SHIPPED
+    try:
+        return HaarCascade(path)
+    except ModelError:
+        raise ModelError(
+            f"{path} is missing or damaged: it belongs to opencv-python-headless, install that again"
+        ) from None

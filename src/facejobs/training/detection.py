@@ -131,7 +131,9 @@ class _Detection:
 
     def describe_model(self, common: dict[str, Any]) -> DetectionDescription:
         parameters = self.parameters
+        assert parameters.detector != "haar"
         cascade = parameters.detector == "mtcnn"
+        best = self._watched[0].best_threshold() if self._watched else None
         return DetectionDescription(
             **common,
             detector=parameters.detector,
@@ -144,6 +146,6 @@ class _Detection:
             anchors=None if cascade else _ANCHORS,
             cascade=_CASCADE if cascade else None,
             backbone=_OWN_NETS.get(parameters.detector, parameters.backbone),
-            score_threshold=self._watched[0].score_threshold() if self._watched else DEFAULT_THRESHOLD,
+            score_threshold=DEFAULT_THRESHOLD if best is None else best,
             nms_iou=parameters.nms_iou,
         )

@@ -20,9 +20,10 @@ _LARGEST_SIZE = 4096
 class DetectionParameters(Parameters):
     """Everything that decides what a detection run computes."""
 
-    detector: Literal["retinaface", "ssh", "mtcnn"] = Field(
+    detector: Literal["retinaface", "ssh", "mtcnn", "haar"] = Field(
         "retinaface",
-        description="kind of detector; ssh (of VGG-16) and mtcnn have nets of their own, whatever --backbone says",
+        description="kind of detector; ssh (of VGG-16) and mtcnn have nets of their own, whatever --backbone says, and "
+        "haar is trained by OpenCV's programs",
     )
     backbone: Literal["mobilenet0.25", "mobilenet_v2", "resnet50"] = Field(
         "mobilenet0.25", description="network, by name"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facejobs.data.detection.cascade import detect_cascade
 from facejobs.data.detection.detection_split import IMAGES, LABELS, DetectionSplit, find_splits
 from facejobs.data.detection.faces import Detections
+from facejobs.data.detection.haar_cascade import NMS_IOU, HaarCascade
 from facejobs.data.detection.photographs import read_photograph
 from facejobs.data.detection.prediction import DecodingSettings, Forward, RawPredictions
 from facejobs.data.detection.test_scale import TestScale, detect_at, detect_scaled
@@ -29,6 +30,7 @@ from facejobs.training.progress import Progress
 log = logging.getLogger(__name__)
 
 DEFAULT_THRESHOLD = 0.5
+"""A net's, where nothing was measured."""
 
 
 class SplitFolders(NamedTuple):
@@ -135,6 +137,9 @@ class MeasuredSplit:
         )
 
     def _detect(self, engine: Any, photograph: NDArray[np.uint8]) -> Detections:
+        if self._detector == "haar":
+            haar: HaarCascade = engine
+            return detect_scaled(haar.detect, photograph, self._scale, NMS_IOU)
         if self._detector != "mtcnn":
             predictor: Predictor = engine
             return detect_at(predictor.forward, photograph, self._scale, LAYOUT, self._settings)
@@ -150,11 +155,11 @@ class MeasuredSplit:
             write_resamples(self._result, folder / "resamples" / f"{self.name}.npz", prefix=f"{self.name}_")
             draw_precision_recall(self._result, folder / f"precision-recall-{self.name}.png")
 
-    def score_threshold(self) -> float:
-        """The score at which precision and recall of faces from 20 pixels are best together (F1)."""
+    def best_threshold(self) -> float | None:
+        """The score at which precision and recall of faces from 20 pixels are best together (F1); None without any."""
         headline = self._result.headline if self._result else None
         best = headline.curve.best_f1() if headline else None
-        return DEFAULT_THRESHOLD if best is None else best.threshold
+        return None if best is None else best.threshold
 
 
 def choose_splits(

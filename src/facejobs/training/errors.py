@@ -15,6 +15,12 @@ class RunFolderError(FacejobsError):
     exit_code = ExitCode.OUTPUT_REFUSED
 
 
+class ToolError(FacejobsError):
+    """A program that training needs is missing, or failed."""
+
+    exit_code = ExitCode.DEVICE
+
+
 class CheckpointError(FacejobsError):
     """A checkpoint is damaged or belongs to something else."""
 

@@ -1,0 +1,74 @@
+"""A cascade of Haar features (Viola and Jones, CVPR 2001) as OpenCV stores and runs it, and its model.json."""
+
+import threading
+from pathlib import Path
+from typing import Annotated, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from facejobs.data.detection.faces import Detections
+from facejobs.data.detection.suppression import suppress
+from facejobs.data.errors import ModelError
+from facejobs.data.model_description import Description, Finite
+
+CASCADE_NAME = "cascade.xml"
+NMS_IOU = 0.3
+"""Groups of windows that overlap by more are one face."""
+_SCALE_STEP = 1.1
+_NEIGHBOURS = 3
+
+
+class HaarDescription(Description):
+    """The whole of a Haar cascade's model.json.
+
+    A face is what scores at least `score_threshold`, or, where that is None, whatever passes all stages. `window`:
+    width and height of the smallest face that it finds, in pixels.
+    """
+
+    task: Literal["detection"] = "detection"
+    detector: Literal["haar"] = "haar"
+    window: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+    score_threshold: Finite | None = None
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The file that holds the cascade."""
+        return (CASCADE_NAME,)
+
+
+class HaarCascade:
+    """May be used from several threads at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Load a cascade; raises ModelError where OpenCV cannot."""
+        try:
+            self._cascade = cv2.CascadeClassifier(str(path))
+            loaded = not self._cascade.empty()
+        except cv2.error:
+            loaded = False
+        if not loaded:
+            raise ModelError(f"{path} is missing, damaged, or no cascade that OpenCV reads")
+        width, height = self._cascade.getOriginalWindowSize()
+        self.window: tuple[int, int] = (width, height)
+        # A cascade keeps the image it works on.
+        self._lock = threading.Lock()
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Return the faces of `image` (H, W, 3) RGB as it is, in its pixels, the highest score first; no landmarks.
+
+        A face is a group of at least 3 windows of like size and place that pass all stages. Its score is the highest
+        of theirs: the sum of the last stage.
+        """
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        with self._lock:
+            found, _, weights = self._cascade.detectMultiScale3(
+                grey, scaleFactor=_SCALE_STEP, minNeighbors=_NEIGHBOURS, outputRejectLevels=True
+            )
+        corners = np.array(found, np.float32).reshape(-1, 4)
+        scores = np.array(weights, np.float32).reshape(-1)
+        boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1)
+        kept = suppress(boxes, scores, NMS_IOU)
+        return Detections(boxes[kept], scores[kept], None)
