@@ -153,10 +153,21 @@ def test_aligned_faces_need_no_detector(world: World) -> None:
     options = ("--photographs", faces.parent, "--aligned", "--recogniser", world.models[1], "--far", 0.1)
     done = world.facejobs("gallery", "calibrate", world.gallery, *options)
     assert done.returncode == 0, done.stderr
-    assert "no folder of the photographs is named as a person" in done.stderr
+    assert "no photograph counts for a person of the gallery" in done.stderr
     assert "of 1 person only" in done.stderr
     assert world.recognise(world.labelled / "Bo").returncode == 0
     assert all(face["probability"] is None for line in world.lines() for face in line["faces"])
+
+
+def test_enrolled_photographs_do_not_count(world: World) -> None:
+    shutil.copytree(world.folder / "people", world.labelled, dirs_exist_ok=True)
+    done = world.calibrate("--far", 0.1)
+    assert "6 of 52 photographs are enrolled in the gallery" in done.stderr
+    assert "of 6 faces of 3 known people" in done.stdout and "of 52 faces of 43 strangers" in done.stdout
+    for person in PEOPLE:
+        shutil.rmtree(world.labelled / person)
+    shutil.copytree(world.folder / "people", world.labelled, dirs_exist_ok=True)
+    assert "no photograph counts for a person of the gallery" in world.calibrate("--far", 0.1).stderr
 
 
 @pytest.mark.parametrize("rule", ["image", "knn"])

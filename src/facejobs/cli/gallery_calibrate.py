@@ -109,13 +109,20 @@ def _check_options(
 
 
 def _trials(gallery: "Gallery", probes: "Probes | None", rule: "Rule", neighbours: int) -> "IdentificationTrials":
-    from facejobs.gallery.calibration_trials import trials_inside, trials_of_probes
+    from facejobs.gallery.calibration_trials import enrolled_probes, trials_inside, trials_of_probes
 
     if probes is None:
         return trials_inside(gallery, rule)
     missed = int((~probes.searched).sum())
     if missed:
         typer.echo(f"no face was found in {missed:,} of {len(probes.names):,} photographs; they are left out", err=True)
+    enrolled = int(enrolled_probes(gallery, probes).sum())
+    if enrolled:
+        typer.echo(
+            f"warning: {enrolled:,} of {len(probes.names):,} photographs are enrolled in the gallery, so that they are "
+            "recognised proves nothing; they count as strangers to everybody else only",
+            err=True,
+        )
     return trials_of_probes(gallery, probes, rule, neighbours)
 
 

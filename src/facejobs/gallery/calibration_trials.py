@@ -17,12 +17,14 @@ _FACES_AT_ONCE = 512
 _ROWS_AT_ONCE = 1 << 15
 _STRANGER = -1
 _NO_DIRECTION = 1e-6
+_SAME_PHOTOGRAPH = 1 - 1e-5
 
 
 def trials_of_probes(gallery: Gallery, probes: Probes, rule: Rule, neighbours: int) -> IdentificationTrials:
     """Compare the photographs of people who are in the gallery, and of people who are not, with everybody in it.
 
-    Somebody who is in it is also tried as a stranger: by the best match that is somebody else.
+    Somebody who is in it is also tried as a stranger, by the best match that is somebody else, and only so by a
+    photograph that is enrolled.
     """
     of_person = {person: gallery.people.find(person) for person in set(probes.persons)}
     numbers = [of_person[person] for person in probes.persons]
@@ -30,7 +32,16 @@ def trials_of_probes(gallery: Gallery, probes: Probes, rule: Rule, neighbours: i
     matches = match(gallery, probes.embeddings[probes.searched], rule, neighbours)
     first_is_own = matches.person[:, 0] == own
     others = np.where(first_is_own, matches.similarity[:, 1], matches.similarity[:, 0])
-    return _trials(own != _STRANGER, first_is_own, matches.similarity[:, 0], others, probes.subjects[probes.searched])
+    known = (own != _STRANGER) & ~enrolled_probes(gallery, probes)[probes.searched]
+    return _trials(known, first_is_own, matches.similarity[:, 0], others, probes.subjects[probes.searched])
+
+
+def enrolled_probes(gallery: Gallery, probes: Probes) -> NDArray[np.bool_]:
+    """Which photographs (P,) are enrolled themselves: that they are recognised proves nothing."""
+    enrolled = probes.searched.copy()
+    nearest = match(gallery, probes.embeddings[probes.searched], "image").similarity[:, 0]
+    enrolled[probes.searched] = nearest >= _SAME_PHOTOGRAPH
+    return enrolled
 
 
 def accepted_strangers(
