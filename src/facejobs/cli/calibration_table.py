@@ -44,8 +44,8 @@ def warnings_of(calibration: Calibration) -> list[str]:
         )
     elif not found.known_faces:
         warnings.append(
-            "no photograph counts for a person of the gallery (no folder is named as one, or theirs are enrolled), so it "
-            "is not known how often known people are recognised, and there are no probabilities"
+            "no photograph counts for a person of the gallery (no folder is named as one, or theirs are enrolled), so "
+            "it is not known how often known people are recognised, and there are no probabilities"
         )
     if found.strangers < _FEW_STRANGERS:
         warnings.append(
