@@ -12,6 +12,8 @@ from facejobs.inference.face_pipeline import DescribedFace
 
 # From this distance between the eyes on, an aligned face of 112 pixels holds no pixel that was made up.
 _FULL_EYE_DISTANCE = 35.0
+# The blur of sharp photographs of faces.
+_SHARP = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class FaceQuality:
     def value(self) -> float:
         """One number from 0 to 1: the worst of size, sharpness, pose and score, since one is enough to spoil a face."""
         frontal = math.cos(math.radians(self.pose.yaw)) * math.cos(math.radians(self.pose.pitch))
-        terms = (self.eye_distance / _FULL_EYE_DISTANCE, 1.0 - self.blur, frontal, self.score)
+        sharpness = (1.0 - self.blur) / (1.0 - _SHARP)
+        terms = (self.eye_distance / _FULL_EYE_DISTANCE, sharpness, frontal, self.score)
         return float(np.clip(min(terms), 0.0, 1.0))
 
     def refusal(self, limits: QualityLimits) -> str | None:
