@@ -75,7 +75,7 @@ def write_haar_samples(
 def find_backgrounds(
     shape: tuple[int, ...], boxes: NDArray[np.float32], window: tuple[int, int], random: np.random.Generator
 ) -> list[tuple[int, int, int, int]]:
-    """Return up to three rectangles (left, top, right, bottom) of an image of `shape` that no box touches, large first.
+    """Return up to three different rectangles (left, top, right, bottom) of an image that no box touches, large first.
 
     Each is at least twice as wide and high as `window`, so that it holds several of them; rectangles may overlap.
     """
@@ -94,8 +94,11 @@ def find_backgrounds(
         .any(axis=1)
     )
     free = rectangles[~touching]
-    largest = np.argsort(-np.prod(free[:, 2:] - free[:, :2], axis=1), kind="stable")[:_BACKGROUNDS_EACH]
-    return [(int(left), int(top), int(right), int(bottom)) for left, top, right, bottom in free[largest]]
+    largest = np.argsort(-np.prod(free[:, 2:] - free[:, :2], axis=1), kind="stable")
+    distinct = dict.fromkeys(
+        (int(left), int(top), int(right), int(bottom)) for left, top, right, bottom in free[largest]
+    )
+    return list(distinct)[:_BACKGROUNDS_EACH]
 
 
 def _faces(grey: NDArray[np.uint8], image: LabelledImage, window: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
