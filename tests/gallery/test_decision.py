@@ -115,6 +115,8 @@ def test_what_has_changed_since_is_said(gallery: Gallery, enrol: Callable[..., E
         change.add([enrol(f"another {number}", size=64) for number in range(16)])
     (warning,) = decision_for(Gallery.open(gallery.folder)).warnings
     assert "people then 16, now 32" in warning and "2 times as often" in warning
+    assert decision_for(Gallery.open(gallery.folder), threshold=0.5).warnings == (warning,)
+    assert decision_for(Gallery.open(gallery.folder), threshold=0.5, rule="image").warnings == ()
     inside = calibrated(gallery, source="inside the gallery")
     assert "its own images only" in decision_for(inside).warnings[-1]
 

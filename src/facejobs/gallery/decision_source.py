@@ -41,7 +41,9 @@ def decision_for(
     asked = replace(calibrated, rule=rule or calibrated.rule, neighbours=neighbours or calibrated.neighbours)
     same_rule = asked.rule == calibrated.rule and (asked.rule != "knn" or asked.neighbours == calibrated.neighbours)
     if threshold is not None:
-        return _given(threshold, asked if same_rule else replace(asked, scaling=None))
+        if not same_rule:
+            return _given(threshold, replace(asked, scaling=None))
+        return replace(_given(threshold, asked), warnings=_warnings(gallery, calibration))
     if not same_rule:
         raise GalleryError(
             f"{gallery.folder} was calibrated for {_rule(calibrated)}, and that threshold says nothing of "
