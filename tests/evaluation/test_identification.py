@@ -192,6 +192,20 @@ def test_the_interval_draws_people_and_not_photographs() -> None:
     assert width > 1.5 * np.diff(of_photographs.interval)[0] and of_people.interval[0] == pytest.approx(0.25)
 
 
+def test_a_threshold_that_was_chosen_before_is_held_to_its_word() -> None:
+    rates = evaluated(SIMILARITIES, MATES, threshold=0.4).at_threshold
+    assert rates is not None
+    # At 0.4 the last person is still named, one of the two strangers too.
+    assert (rates.threshold, rates.fnir, rates.fpir) == (0.4, 0.25, 0.5)
+    assert rates.fnir_interval[0] < 0.25 < rates.fnir_interval[1] and rates.fpir_interval[0] < 0.5
+    assert [name for name, *_ in rates.metrics()] == ["calibrated_fnir", "calibrated_fpir"]
+    strangers = evaluated(SIMILARITIES[4:], MATES[4:], threshold=0.4)
+    assert (strangers.at_threshold.fnir, strangers.at_threshold.fpir) == (None, 0.5)
+    assert [metric["name"] for metric in strangers.metrics()] == ["calibrated_fpir"]
+    assert evaluated(SIMILARITIES[:4], MATES[:4], threshold=0.4).at_threshold.fpir is None
+    assert evaluated(SIMILARITIES, MATES).at_threshold is None
+
+
 def test_a_perfect_score_keeps_a_doubt() -> None:
     result = evaluated(np.eye(4)[[0, 1, 2, 3]], [0, 1, 2, 3])
     low, high = result.ranks[0].interval
@@ -262,6 +276,8 @@ def test_rates_equal_a_literal_computation(case) -> None:
         assert point.interval[0] <= point.fnir <= point.interval[1]
     for fpir, fnir in zip(result.fpir, result.fnir, strict=True):
         assert fnir == pytest.approx(literal_fnir_at(rows, mates, searched, fpir + 1e-9))
+    rates = evaluated(rows, mates, searched, resamples=2, threshold=0.2).at_threshold
+    assert (rates.fnir, rates.fpir) == literal(rows, mates, searched, 0.2)
 
 
 @given(searches_of_all_kinds(), st.randoms(use_true_random=False))

@@ -100,7 +100,7 @@ def probes_like(faces: list[tuple[str, np.ndarray | None]]) -> Probes:
         subjects=np.unique(persons, return_inverse=True)[1],
         searched=np.array([face is not None for _, face in faces]),
         embeddings=np.stack([np.zeros(size, np.float32) if face is None else face for _, face in faces]),
-        fingerprint="0" * 64,
+        digests=tuple(f"{number:064x}" for number in range(len(faces))),
     )
 
 

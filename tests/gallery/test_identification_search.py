@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from facejobs.data.errors import DataError
 from facejobs.gallery.build import Enroller, build_gallery
+from facejobs.gallery.calibration import calibrate
+from facejobs.gallery.calibration_trials import trials_inside
+from facejobs.gallery.changes import changing
 from facejobs.gallery.enrolment import find_enrolment
 from facejobs.gallery.errors import GalleryError
 from facejobs.gallery.face_source import AlignedFaces, Photographs
@@ -100,6 +103,31 @@ def test_aligned_faces_equal_the_photographs_they_were_cut_from(
     assert np.array_equal(its.embeddings, probes.embeddings[probes.searched])
     enrolled = enrolled_people(tmp_path / "aligned" / "people", aligned)
     assert np.array_equal(enrolled.embeddings, enrolled_people(people, source).embeddings)
+
+
+def test_a_probe_that_is_enrolled_itself_is_refused(people: Path, query: Path, source: Photographs) -> None:
+    shutil.copy(people / "Bo" / "0.png", query / "Bo" / "again.png")
+    with pytest.raises(
+        DataError, match=r"Bo/again\.png of the query folder is one of the photographs that are enrolled"
+    ):
+        search_gallery(enrolled_people(people, source), read_probes(query, source), "mean")
+
+
+def test_a_galleries_own_threshold_is_that_of_its_rule(
+    people: Path, query: Path, source: Photographs, enroller: Enroller, tmp_path: Path
+) -> None:
+    folder = tmp_path / "gallery"
+    gallery = build_gallery(find_enrolment(people), folder, enroller).gallery
+    assert enrolled_people(folder, source).threshold("mean") is None
+    trials = trials_inside(gallery, "mean")
+    calibration, _ = calibrate(gallery, trials, 0.5, rule="mean", neighbours=5, source="inside the gallery")
+    with changing(folder) as change:
+        change.set_calibration(calibration.model_dump(mode="json"))
+    enrolled = enrolled_people(folder, source)
+    assert enrolled.threshold("mean") == calibration.threshold.threshold and enrolled.threshold("image") is None
+    with changing(folder) as change:
+        change.remove("Bo")
+    assert enrolled_people(folder, source).threshold("mean") is None
 
 
 def test_a_gallery_of_other_models_is_refused(

@@ -94,7 +94,8 @@ def _measure(
     with _progress(f"{query.name}: searching") as advance:
         probes = read_probes(query, source, advance)
     protocol = f"identification:{rule}:{source.kind}:{enrolled.fingerprint[:12]}:{probes.fingerprint[:12]}:mirror-sum"
-    result = evaluate_identification(search_gallery(enrolled, probes, rule), probes.subjects, protocol)
+    searches = search_gallery(enrolled, probes, rule)
+    result = evaluate_identification(searches, probes.subjects, protocol, threshold=enrolled.threshold(rule))
     models = {role: asdict(identity) for role, identity in source.models.items()}
     parameters = {"rule": rule, "aligned": detector is None}
     return MeasuredPair(enrolled.people, probes.names, models, parameters), result, enrolled.refused

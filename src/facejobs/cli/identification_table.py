@@ -7,6 +7,7 @@ import numpy as np
 from facejobs.cli.counts import count_of
 from facejobs.cli.tables import printable
 from facejobs.evaluation.confidence import RULE_OF_30
+from facejobs.evaluation.fixed_threshold import RatesAtThreshold
 from facejobs.evaluation.identification import FnirAtFpir, IdentificationResult
 from facejobs.evaluation.identification_results import MeasuredPair, outcomes_of
 from facejobs.evaluation.person_outcomes import PersonOutcome, most_attractive, most_missed
@@ -30,6 +31,8 @@ def to_table(measured: MeasuredPair, result: IdentificationResult, refused: int)
     lines += [_open_set(point) for point in result.open_set]
     if any(point.rough for point in result.open_set):
         lines.append(f"  * the threshold rests on fewer than {RULE_OF_30} false positives")
+    if result.at_threshold is not None:
+        lines.append(_calibrated(result.at_threshold))
     lines += [f"  {missing.name}: not measured, {missing.reason}" for missing in result.not_measured]
     outcomes = outcomes_of(result)
     if searches.mated.any():
@@ -53,6 +56,18 @@ def _open_set(point: FnirAtFpir) -> str:
         f"  FNIR at FPIR {point.fpir:<5g} {point.fnir:.4f}  {_interval(point.interval)} at cosine {point.threshold:.4f}"
     )
     return f"{told}, FPIR {point.reached:.4f} {_interval(point.reached_interval)}{'*' if point.rough else ''}"
+
+
+def _calibrated(rates: RatesAtThreshold) -> str:
+    told = [
+        f"{name} {value:.4f} {_interval(interval)}"
+        for name, value, interval in (
+            ("FNIR", rates.fnir, rates.fnir_interval),
+            ("FPIR", rates.fpir, rates.fpir_interval),
+        )
+        if value is not None and interval is not None
+    ]
+    return f"  calibrated to cosine {rates.threshold:.4f}: {', '.join(told)}"
 
 
 def _people(title: str, lines: Sequence[str]) -> list[str]:

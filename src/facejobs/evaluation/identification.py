@@ -5,19 +5,14 @@ as FNIR(N, R, T) and FPIR(N, T); here R = 1: only the most similar person is eve
 docs/how-to/evaluate-identification.md says what each number means.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from facejobs.evaluation.confidence import (
-    RULE_OF_30,
-    bootstrap,
-    percentile_interval,
-    resample_counts,
-    wilson_interval,
-)
+from facejobs.evaluation.confidence import RULE_OF_30, wilson_interval
+from facejobs.evaluation.fixed_threshold import RatesAtThreshold, rates_at
+from facejobs.evaluation.people_bootstrap import Interval, PeopleDraws, people_interval
 from facejobs.evaluation.searches import Flags, Floats, Ints, Searches
 from facejobs.evaluation.thresholds import OrderedScores
 
@@ -26,8 +21,6 @@ FPIRS = (1e-1, 1e-2, 1e-3)
 HEADLINE_FPIR = 1e-2
 RESAMPLES = 1000
 MOST_RANKS = 100
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +71,8 @@ class IdentificationResult:
     """All numbers of one evaluation, and the searches they were computed from.
 
     `cmc` (K,) is the share of mated searches whose mate is at rank 1, 2 … K or better; `fpir` and `fnir` are the DET
-    curve, by falling threshold. Those are empty without mated, or non-mated, searches.
+    curve, by falling threshold. Those are empty without mated, or non-mated, searches. `at_threshold` is what a
+    threshold does that was chosen before, on other people.
     """
 
     protocol: str
@@ -87,6 +81,7 @@ class IdentificationResult:
     ranks: tuple[RankAccuracy, ...]
     open_set: tuple[FnirAtFpir, ...]
     not_measured: tuple[NotMeasured, ...]
+    at_threshold: RatesAtThreshold | None
     cmc: Floats = field(repr=False)
     fpir: Floats = field(repr=False)
     fnir: Floats = field(repr=False)
@@ -111,6 +106,7 @@ class IdentificationResult:
         """Each number as name, value, protocol and interval, for journals: the headline first."""
         numbers = [(point.name, point.fnir, point.interval) for point in self.headline_first]
         numbers += [(point.name, point.value, point.interval) for point in self.ranks]
+        numbers += [] if self.at_threshold is None else self.at_threshold.metrics()
         return [
             {"name": name, "value": value, "protocol": self.protocol, "interval": list(interval)}
             for name, value, interval in numbers
@@ -124,16 +120,23 @@ def fnir_name(fpir: float) -> str:
 
 
 def evaluate_identification(
-    searches: Searches, subjects: Ints, protocol: str, resamples: int = RESAMPLES, seed: int = 0
+    searches: Searches,
+    subjects: Ints,
+    protocol: str,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    threshold: float | None = None,
 ) -> IdentificationResult:
     """Measure `searches`; `subjects` (P,) is one number for each real person, strangers too.
+
+    A `threshold` that was chosen before is measured too.
 
     Intervals are 95 % bootstrap intervals over the subjects, since the photographs of one person succeed and fail
     together. A search without a face is a miss if it is mated, and names nobody if it is not, as in NIST's evaluation.
     """
     missing: list[NotMeasured] = []
     mated = searches.mated
-    draws = _Draws(subjects, mated)
+    draws = PeopleDraws(subjects, mated)
     ranks, cmc = _closed_set(searches, draws, resamples, seed, missing)
     open_set: list[FnirAtFpir] = []
     fpir = fnir = np.empty(0)
@@ -153,35 +156,15 @@ def evaluate_identification(
         ranks=tuple(ranks),
         open_set=tuple(open_set),
         not_measured=tuple(missing),
+        at_threshold=None if threshold is None else rates_at(threshold, searches, draws, resamples, seed),
         cmc=cmc,
         fpir=fpir,
         fnir=fnir,
     )
 
 
-class _Draws:
-    """Draws subjects with replacement, those with a mate and strangers apart; each brings all of its searches."""
-
-    def __init__(self, subjects: Ints, mated: Flags) -> None:
-        self._of_mated = np.unique(subjects[mated], return_inverse=True)[1]
-        self._of_strangers = np.unique(subjects[~mated], return_inverse=True)[1]
-
-    def mated(self, generator: np.random.Generator) -> Ints:
-        """How often each mated search is drawn."""
-        return _drawn(generator, self._of_mated)
-
-    def strangers(self, generator: np.random.Generator) -> Ints:
-        """How often each non-mated search is drawn."""
-        return _drawn(generator, self._of_strangers)
-
-
-def _drawn(generator: np.random.Generator, subjects: Ints) -> Ints:
-    counts: Ints = resample_counts(generator, int(subjects.max()) + 1)[subjects]
-    return counts
-
-
 def _closed_set(
-    searches: Searches, draws: _Draws, resamples: int, seed: int, missing: list[NotMeasured]
+    searches: Searches, draws: PeopleDraws, resamples: int, seed: int, missing: list[NotMeasured]
 ) -> tuple[list[RankAccuracy], Floats]:
     ranks = searches.ranks[searches.mated]
     if not len(ranks):
@@ -200,7 +183,7 @@ def _closed_set(
             weights = draws.mated(generator)
             return float(weights @ right / weights.sum())
 
-        interval = _interval(share, float(right.mean()), len(ranks), resamples, seed)
+        interval = people_interval(share, float(right.mean()), len(ranks), resamples, seed)
         measured.append(RankAccuracy(rank, float(right.mean()), interval))
     most = min(searches.people, MOST_RANKS)
     cmc = np.cumsum(np.bincount(ranks[found], minlength=most + 1)[1 : most + 1]) / len(ranks)
@@ -208,7 +191,12 @@ def _closed_set(
 
 
 def _open_set(
-    searches: Searches, ordered: OrderedScores, draws: _Draws, resamples: int, seed: int, missing: list[NotMeasured]
+    searches: Searches,
+    ordered: OrderedScores,
+    draws: PeopleDraws,
+    resamples: int,
+    seed: int,
+    missing: list[NotMeasured],
 ) -> list[FnirAtFpir]:
     strangers = len(ordered.impostor)
     of_strangers = searches.top_similarity[~searches.mated]
@@ -230,7 +218,7 @@ def _open_set(
                 fpir=fpir,
                 fnir=fnir,
                 threshold=threshold,
-                interval=_interval(fnir_of, fnir, len(ordered.genuine), resamples, seed),
+                interval=people_interval(fnir_of, fnir, len(ordered.genuine), resamples, seed),
                 reached=named / strangers,
                 reached_interval=wilson_interval(named, strangers),
                 rough=strangers * fpir < RULE_OF_30,
@@ -248,12 +236,3 @@ def _scores(searches: Searches) -> Floats:
     scores = np.where(searches.mated, right, searches.rival_similarity)
     never = np.isneginf(scores)
     return np.where(never, scores[~never].min(initial=0.0) - 1, scores)
-
-
-def _interval(
-    statistic: Callable[[np.random.Generator], float], value: float, count: int, resamples: int, seed: int
-) -> Interval:
-    """Of the bootstrap, but never narrower than the score interval, which sees doubt in a perfect score too."""
-    low, high = percentile_interval(bootstrap(statistic, resamples, seed))
-    score_low, score_high = wilson_interval(value * count, count)
-    return min(low, score_low), max(high, score_high)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from facejobs.evaluation.fixed_threshold import RatesAtThreshold
 from facejobs.evaluation.identification import FnirAtFpir, IdentificationResult
 from facejobs.evaluation.identification_pictures import draw_cmc, draw_det
 from facejobs.evaluation.metric_lines import write_metrics
@@ -62,6 +63,7 @@ def to_json(measured: MeasuredPair, result: IdentificationResult) -> dict[str, A
             "not_measured": [asdict(missing) for missing in result.not_measured],
             "cmc": result.cmc.tolist(),
             "open_set": [_point(point) for point in result.open_set],
+            "at_calibrated_threshold": None if result.at_threshold is None else _fixed(result.at_threshold),
             "headline": None if headline is None else headline.name,
             "per_person": [_person(outcome, measured.people) for outcome in outcomes_of(result)],
         },
@@ -98,6 +100,10 @@ def _counts(result: IdentificationResult, which: np.ndarray[Any, np.dtype[np.boo
 
 def _point(point: FnirAtFpir) -> dict[str, Any]:
     return {**asdict(point), "interval": list(point.interval), "reached_interval": list(point.reached_interval)}
+
+
+def _fixed(rates: RatesAtThreshold) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(rates).items()}
 
 
 def _person(outcome: PersonOutcome, people: Sequence[str]) -> dict[str, Any]:

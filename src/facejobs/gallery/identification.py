@@ -1,13 +1,15 @@
 """Searches a gallery, or people enrolled for the occasion, for probes: what evaluation/identification.py measures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facejobs.data.errors import DataError
 from facejobs.evaluation.searches import NOBODY, Ints, Searches, joined, search
+from facejobs.gallery.calibration import Calibration, calibration_of
 from facejobs.gallery.description import DESCRIPTION_NAME
 from facejobs.gallery.enrolment import find_enrolment
 from facejobs.gallery.errors import GalleryError
@@ -26,14 +28,21 @@ class EnrolledPeople:
 
     Somebody of whom no photograph could be enrolled is among the people without a row; `refused` counts photographs.
     `fingerprint` is a SHA-256 over people and photographs: the same for other models where people are enrolled for the
-    occasion, and where a gallery refused none.
+    occasion, and where a gallery refused none. `digests` are the SHA-256 of the photographs.
     """
 
     people: Sequence[str]
     embeddings: NDArray[np.float32]
     person_of_row: Ints
     fingerprint: str
+    digests: frozenset[str] = field(repr=False)
     refused: int = 0
+    calibration: Calibration | None = None
+
+    def threshold(self, rule: SimilarityRule) -> float | None:
+        """What the gallery is calibrated to, if that was for this rule and the gallery as it is now."""
+        known = self.calibration
+        return known.threshold.threshold if known is not None and known.rule == rule else None
 
 
 def enrolled_people(place: Path, source: FaceSource, advance: Callable[[], None] = lambda: None) -> EnrolledPeople:
@@ -64,12 +73,22 @@ def enrolled_people(place: Path, source: FaceSource, advance: Callable[[], None]
         embeddings=np.stack(rows),
         person_of_row=numbers[[embedding is not None for embedding in embeddings]].astype(np.int64),
         fingerprint=fingerprint((photograph.person, photograph.sha256) for photograph in photographs),
+        digests=frozenset(photograph.sha256 for photograph in photographs),
         refused=len(embeddings) - len(rows),
     )
 
 
 def search_gallery(enrolled: EnrolledPeople, probes: Probes, rule: SimilarityRule) -> Searches:
-    """Search for every probe; a probe whose folder has the name of nobody enrolled is of a stranger."""
+    """Search for every probe; a probe whose folder has the name of nobody enrolled is of a stranger.
+
+    Raises DataError for a probe that is enrolled itself: that it is found proves nothing.
+    """
+    for name, digest in zip(probes.names, probes.digests, strict=True):
+        if digest in enrolled.digests:
+            raise DataError(
+                f"{name} of the query folder is one of the photographs that are enrolled, so that it is found proves "
+                "nothing; take it out, and search for other photographs only"
+            )
     wanted = set(probes.persons)
     numbers = {person: number for number, person in enumerate(enrolled.people) if person in wanted}
     mates = np.array([numbers.get(person, NOBODY) for person in probes.persons], np.int64)
@@ -85,6 +104,14 @@ def search_gallery(enrolled: EnrolledPeople, probes: Probes, rule: SimilarityRul
 def _of_gallery(gallery: Gallery, source: FaceSource) -> EnrolledPeople:
     gallery.require_models(source.models.get("detector", gallery.detector), source.models["recogniser"])
     people = list(gallery.people)
-    digests = (digest.tobytes().hex() for digest in gallery.table["sha256"])
+    digests = [digest.tobytes().hex() for digest in gallery.table["sha256"]]
     photographs = zip((people[person] for person in gallery.person_of_row), digests, strict=True)
-    return EnrolledPeople(people, gallery.embeddings, gallery.person_of_row, fingerprint(photographs))
+    calibration = calibration_of(gallery)
+    return EnrolledPeople(
+        people=people,
+        embeddings=gallery.embeddings,
+        person_of_row=gallery.person_of_row,
+        fingerprint=fingerprint(photographs),
+        digests=frozenset(digests),
+        calibration=calibration if calibration is not None and calibration.holds_for(gallery) else None,
+    )

@@ -21,8 +21,8 @@ class Probes:
     """P photographs: `names` are their paths in the query folder, `persons` those of their folders.
 
     `subjects` (P,) numbers real people: photographs in a folder `unknown` are of one person each. `searched` (P,) says
-    where a face was found, `embeddings` (P, D) have unit length there and are zero elsewhere. `fingerprint` is a
-    SHA-256 over names and contents.
+    where a face was found, `embeddings` (P, D) have unit length there and are zero elsewhere. `digests` are the
+    SHA-256 of the files.
     """
 
     names: tuple[str, ...]
@@ -30,7 +30,12 @@ class Probes:
     subjects: NDArray[np.int64]
     searched: NDArray[np.bool_]
     embeddings: NDArray[np.float32]
-    fingerprint: str
+    digests: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over names and contents."""
+        return fingerprint(zip(self.names, self.digests, strict=True))
 
 
 def find_probes(root: Path) -> list[tuple[str, Path]]:
@@ -77,7 +82,7 @@ def read_probes(root: Path, source: FaceSource, advance: Callable[[], None] = la
         subjects=np.unique(subjects, return_inverse=True)[1].astype(np.int64),
         searched=searched,
         embeddings=embeddings,
-        fingerprint=fingerprint((name, file_digest(path)) for name, (_, path) in zip(names, found, strict=True)),
+        digests=tuple(file_digest(path) for _, path in found),
     )
 
 
