@@ -176,6 +176,16 @@ def test_a_graph_that_may_normalise_itself_is_remarked(tmp_path: Path) -> None:
     assert findings.assumed == ["--channel-order RGB"]
 
 
+def with_input(path: Path, shape: tuple[int, ...], kind: str = "float", inputs: int = 1) -> Path:
+    """A graph that gives its inputs, added."""
+    element = {"float": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}[kind]
+    given = [helper.make_tensor_value_info(f"x{number}", element, shape) for number in range(inputs)]
+    node = helper.make_node("Add", ["x0", f"x{inputs - 1}"], ["sum"])
+    graph = helper.make_graph([node], "sum", given, [helper.make_tensor_value_info("sum", element, shape)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8), path)
+    return path
+
+
 @pytest.mark.parametrize(
     ("write", "task", "message"),
     [
@@ -195,6 +205,9 @@ def test_a_graph_that_may_normalise_itself_is_remarked(tmp_path: Path) -> None:
         (write_scrfd, "recognition", "none of them is float32 (1, embedding size)"),
         (lambda path: write_embedder(path, 160), "recognition", "takes images of 160x160 pixels; faces are aligned to"),
         (lambda path: write_embedder(path, batch=8), "recognition", "has a fixed batch of 8"),
+        (lambda path: with_input(path, (1, 112, 112, 3)), "recognition", "export the model in float32, with channels"),
+        (lambda path: with_input(path, (1, 3, 112, 112), "float16"), "recognition", "is tensor(float16) [1, 3, 112"),
+        (lambda path: with_input(path, (1, 3, 112, 112), inputs=2), "recognition", "has the inputs x0, x1; a graph of"),
     ],
 )
 def test_what_is_not_of_a_known_kind_is_refused(

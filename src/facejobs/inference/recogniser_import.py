@@ -26,7 +26,7 @@ def examine_recogniser(
             f"{IMAGE_SIZE}x{IMAGE_SIZE}, and a recogniser of those can be imported"
         )
     name, size = _embedding(graph, choices, findings)
-    batches = graph.takes_batches(IMAGE_SIZE, IMAGE_SIZE)
+    batches = graph.takes_batches(name, IMAGE_SIZE, IMAGE_SIZE)
     findings.found(f"output {name}: an embedding of {size} values")
     findings.found(f"input {graph.input_name}: {'any number of faces' if batches else 'one face'} at a time")
     tensor = ModelInput(
