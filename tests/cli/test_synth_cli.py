@@ -63,3 +63,30 @@ def test_a_signal_leaves_no_process_and_sigterm_no_file(tmp_path: Path, number: 
         assert not list(tmp_path.iterdir())
     else:
         assert process.returncode == -signal.SIGKILL
+
+
+def test_draws_photographs_for_a_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    counts = ["--identities", "1", "--images", "1", "--query-images", "1", "--strangers", "1", "--photographs", "0"]
+    result = CliRunner().invoke(app, ["data", "synth", str(tmp_path / "faces"), "--task", "gallery", *counts])
+    assert result.exit_code == 0, result.output
+    assert "1 people, 1 photographs of each to enrol and 1 to query, 1 strangers" in result.output
+    drawn = sorted(str(path.relative_to(tmp_path / "faces")) for path in (tmp_path / "faces").rglob("*.jpg"))
+    assert drawn == ["enrol/person-01/001.jpg", "query/person-01/001.jpg", "query/unknown/001.jpg"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--strangers", "5"],
+        ["--query-images", "5", "--task", "detection"],
+        ["--identities", "5", "--task", "detection"],
+        ["--pairs", "20", "--task", "gallery"],
+        ["--val-photographs", "5", "--task", "gallery"],
+    ],
+)
+def test_a_count_of_something_else_is_a_usage_error(tmp_path: Path, options: list[str]) -> None:
+    result = CliRunner().invoke(app, ["data", "synth", str(tmp_path / "faces"), *options])
+    assert result.exit_code == ExitCode.USAGE
+    assert "draws nothing" in result.output and options[0] in result.output
+    assert not list(tmp_path.iterdir())

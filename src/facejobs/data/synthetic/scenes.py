@@ -43,13 +43,51 @@ class Scene:
     faces: tuple[SceneFace, ...]
 
 
+class SceneDrawing:
+    """A scene in the making: people are placed from the farthest to the nearest."""
+
+    def __init__(self, background: Image) -> None:
+        self.image = background
+        self.faces: list[SceneFace] = []
+
+    def place(self, sitter: Sitter, view: View, scale: float, x: int, y: int) -> bool:
+        """Draw a head of half height `scale` pixels at (x, y); not if it leaves the scene or hides another face."""
+        window = 2 * round(_WINDOW * scale / 2)
+        left, top = x - window // 2, y - window // 2
+        scene = Canvas(self.image.copy(), Frame(1, scale, (-x / scale, _LOOK_DOWN - y / scale)))
+        draw_behind_head(scene, sitter.identity, view, rotation(view.pose))
+        close = Frame(2 * window, 2 * scale, (0.0, _LOOK_DOWN))
+        around = cv2.copyMakeBorder(scene.image, window, window, window, window, cv2.BORDER_REPLICATE)
+        under = around[top + window : top + 2 * window, left + window : left + 2 * window]
+        face = sitter.draw(view, cv2.resize(under, (2 * window, 2 * window)), close, sitter.landmarks(view))
+        coverage = cv2.resize(face.coverage, (window, window), interpolation=cv2.INTER_AREA)[..., None]
+        coverage = coverage / np.float32(255)
+        near = cv2.resize(face.image, (window, window), interpolation=cv2.INTER_AREA)
+        patch = (under + coverage * (near.astype(np.float32) - under)).astype(np.uint8)
+        placed = _in_scene(face.box, face.landmarks, left, top)
+        covered = scene.coverage.copy()
+        rows, columns = _overlap(top, window, SCENE_HEIGHT), _overlap(left, window, SCENE_WIDTH)
+        inner = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
+        covered[rows, columns] = np.maximum(covered[rows, columns], (255 * coverage[inner][..., 0]).astype(np.uint8))
+        if not _inside(placed.box) or any(_hides(covered, other.box) for other in self.faces):
+            return False
+        scene.image[rows, columns] = patch[inner]
+        self.image = scene.image
+        self.faces.append(placed)
+        return True
+
+    def photograph(self, camera: Camera, rng: np.random.Generator) -> Scene:
+        """What the camera makes of it: metered for the brightest parts, with little noise."""
+        metered = replace(_metered(camera, self.image), noise=min(camera.noise, 5.0))
+        return Scene(expose(self.image, metered, rng), tuple(self.faces))
+
+
 def draw_scene(seed: int, number: int, first_identity: int) -> Scene:
     """Scene `number`; its people are numbered upwards from `first_identity` + 6 * number. One to six faces."""
     rng = generator(seed, Stream.SCENE, number)
-    image = draw_background(rng, SCENE_WIDTH, SCENE_HEIGHT)
+    drawing = SceneDrawing(draw_background(rng, SCENE_WIDTH, SCENE_HEIGHT))
     wanted = int(rng.integers(1, _MOST_FACES + 1))
     scales = np.sort(np.exp(rng.uniform(np.log(13), np.log(70), wanted)))
-    faces: list[SceneFace] = []
     light = None
     for place, scale in enumerate(scales):
         person = first_identity + _MOST_FACES * number + place
@@ -58,13 +96,15 @@ def draw_scene(seed: int, number: int, first_identity: int) -> Scene:
         view = replace(view, light=replace(light, strength=light.strength * float(rng.uniform(0.9, 1.1))))
         sitter = Sitter(draw_identity(seed, person))
         for _ in range(_ATTEMPTS):
-            drawn = _try_face(image, faces, sitter, view, float(scale), rng)
-            if drawn is not None:
-                image, face = drawn
-                faces.append(face)
+            if drawing.place(sitter, view, float(scale), *random_place(rng, float(scale))):
                 break
-    camera = replace(_metered(view.camera, image), noise=min(view.camera.noise, 5.0))
-    return Scene(expose(image, camera, rng), tuple(faces))
+    return drawing.photograph(view.camera, rng)
+
+
+def random_place(rng: np.random.Generator, scale: float) -> tuple[int, int]:
+    """Anywhere in the scene where a head of half height `scale` is whole."""
+    reach = int(1.35 * scale)
+    return int(rng.integers(reach, SCENE_WIDTH - reach)), int(rng.integers(reach, SCENE_HEIGHT - reach))
 
 
 def _metered(camera: Camera, image: Image) -> Camera:
@@ -75,35 +115,6 @@ def _metered(camera: Camera, image: Image) -> Camera:
     return replace(
         camera, exposure=min(camera.exposure, (_WHITE - MIDDLE_GREY * (1 - camera.contrast)) / max(bright, 1.0))
     )
-
-
-def _try_face(
-    image: Image, others: list[SceneFace], sitter: Sitter, view: View, scale: float, rng: np.random.Generator
-) -> tuple[Image, SceneFace] | None:
-    """Draw the person at a random place; None if the head leaves the scene or the person hides another face."""
-    window = 2 * round(_WINDOW * scale / 2)
-    reach = int(1.35 * scale)
-    x = int(rng.integers(reach, SCENE_WIDTH - reach))
-    y = int(rng.integers(reach, SCENE_HEIGHT - reach))
-    left, top = x - window // 2, y - window // 2
-    scene = Canvas(image.copy(), Frame(1, scale, (-x / scale, _LOOK_DOWN - y / scale)))
-    draw_behind_head(scene, sitter.identity, view, rotation(view.pose))
-    close = Frame(2 * window, 2 * scale, (0.0, _LOOK_DOWN))
-    around = cv2.copyMakeBorder(scene.image, window, window, window, window, cv2.BORDER_REPLICATE)
-    under = around[top + window : top + 2 * window, left + window : left + 2 * window]
-    face = sitter.draw(view, cv2.resize(under, (2 * window, 2 * window)), close, sitter.landmarks(view))
-    coverage = cv2.resize(face.coverage, (window, window), interpolation=cv2.INTER_AREA)[..., None] / np.float32(255)
-    near = cv2.resize(face.image, (window, window), interpolation=cv2.INTER_AREA)
-    patch = (under + coverage * (near.astype(np.float32) - under)).astype(np.uint8)
-    placed = _in_scene(face.box, face.landmarks, left, top)
-    covered = scene.coverage.copy()
-    rows, columns = _overlap(top, window, SCENE_HEIGHT), _overlap(left, window, SCENE_WIDTH)
-    inner = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
-    covered[rows, columns] = np.maximum(covered[rows, columns], (255 * coverage[inner][..., 0]).astype(np.uint8))
-    if not _inside(placed.box) or any(_hides(covered, other.box) for other in others):
-        return None
-    scene.image[rows, columns] = patch[inner]
-    return scene.image, placed
 
 
 def _overlap(start: int, length: int, limit: int) -> slice:

@@ -16,6 +16,8 @@ class Stream(IntEnum):
     SCENE = 6
     PAIRS = 7
     NOISE = 8
+    GALLERY = 9
+    GROUP = 10
 
 
 def generator(seed: int, stream: Stream, *numbers: int) -> np.random.Generator:
