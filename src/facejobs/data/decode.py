@@ -21,15 +21,19 @@ _JPEG_START = b"\xff\xd8"
 _decode_jpeg = simplejpeg.decode_jpeg
 
 
-def decode(encoded: EncodedImage) -> ImageArray:
-    """Return the photograph as uint8 (H, W, 3) RGB; DataError if the bytes are no readable image."""
+def decode(encoded: EncodedImage, reduction: int = 1) -> ImageArray:
+    """Return the photograph as uint8 (H, W, 3) RGB; DataError if the bytes are no readable image.
+
+    With a `reduction` r of 2, 4 or 8, a JPEG gives (ceil(H / r), ceil(W / r), 3): each pixel stands for r x r.
+    """
     if encoded[:2] != _JPEG_START:
         return _decode_other(encoded)
     try:
         height, width, *_ = simplejpeg.decode_jpeg_header(encoded)
         if height * width > MAX_PIXELS:
             raise DataError(f"a JPEG image of {width} x {height} pixels is too large to decode")
-        image: ImageArray = _decode_jpeg(encoded, "RGB")
+        least = -(-height // reduction), -(-width // reduction)
+        image: ImageArray = _decode_jpeg(encoded, "RGB", min_height=least[0], min_width=least[1])
     except ValueError as error:
         raise _damaged(error) from None
     return image

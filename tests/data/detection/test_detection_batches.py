@@ -1,5 +1,6 @@
 """DetectionBatches on photographs written here: exactness, targets, bad images, several sizes, and its threads."""
 
+import io
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from facejobs.data.detection import detection_batches as module
 from facejobs.data.detection.anchors import AnchorLayout
@@ -18,7 +20,7 @@ from facejobs.data.detection.detection_batches import DetectionBatch, DetectionB
 from facejobs.data.detection.detection_split import DetectionSplit
 from facejobs.data.detection.matching import MatchingRule, match
 from facejobs.data.detection.photo_augmentation import PhotoAugmentation, crop_photograph
-from facejobs.data.detection.photographs import read_photograph
+from facejobs.data.detection.photographs import EncodedPhotograph, open_photograph, read_photograph
 from facejobs.data.errors import DataError
 
 LAYOUT = AnchorLayout()
@@ -251,15 +253,45 @@ def test_a_batch_is_left_alone_until_the_next_is_asked_for(split: DetectionSplit
 def test_a_fault_in_a_thread_reaches_the_consumer_with_the_photograph(
     split: DetectionSplit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(path: Path) -> np.ndarray:
+    def fail(path: Path) -> EncodedPhotograph:
         if path.name == "8.jpg":
             raise ZeroDivisionError("a fault in the reader")
-        return read_photograph(path)
+        return open_photograph(path)
 
-    monkeypatch.setattr(module, "read_photograph", fail)
+    monkeypatch.setattr(module, "open_photograph", fail)
     with batches_of(split) as batches, pytest.raises(ZeroDivisionError, match="a fault in the reader") as caught:
         first(batches, 0, 10)
     assert any(str(Path("event", "8.jpg")) in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize(("kind", "orientation", "largest"), [("JPEG", 1, 8), ("JPEG", 3, 1), ("PNG", 1, 1)])
+def test_photographs_that_shrink_are_decoded_at_a_reduced_size_and_their_faces_follow(
+    kind: str, orientation: int, largest: int, write_split: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bright face on dark ground, in a photograph of no whole number of blocks, whose box is read off the image."""
+    scene = np.full((1003, 1337, 3), 20, np.uint8)
+    scene[331:773, 557:991] = 230
+    stored = scene[::-1, ::-1] if orientation == 3 else scene
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(stored)).save(file, kind, quality=95, exif=exif)
+    split = DetectionSplit.open(write_split("# a.jpg\n557 331 434 442\n", {"a.jpg": file.getvalue()}))
+    reductions = []
+    decode = EncodedPhotograph.decode
+    monkeypatch.setattr(
+        EncodedPhotograph, "decode", lambda self, reduction=1: reductions.append(reduction) or decode(self, reduction)
+    )
+    augmentation = PhotoAugmentation(crop_scales=(0.6, 0.9, 1.2), brightness=0, contrast=0, colour=0)
+    with batches_of(split, size=1, augmentation=augmentation, image_sizes=(128,), threads=1) as batches:
+        for batch in itertools.islice(batches, 12):
+            rows, columns = np.nonzero(batch.images[0].min(axis=2) > 160)
+            seen = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+            anchors = np.flatnonzero(batch.labels[0] == 1)
+            targets = batch.box_targets[0, anchors]
+            found = decode_boxes(targets, LAYOUT.boxes(128, 128)[anchors], LAYOUT.variances)
+            assert len(found) and np.abs(found - seen).max() <= 1
+    assert max(reductions) == largest
 
 
 @pytest.mark.parametrize("sizes", [(), (100,), (64, 0)])

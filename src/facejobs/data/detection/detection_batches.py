@@ -12,7 +12,7 @@ from facejobs.data.detection.detection_split import DetectionSplit
 from facejobs.data.detection.faces import LabelledImage
 from facejobs.data.detection.matching import MatchingRule, match
 from facejobs.data.detection.photo_augmentation import CroppedFaces, PhotoAugmentation, PhotoDraws, crop_photograph
-from facejobs.data.detection.photographs import read_photograph
+from facejobs.data.detection.photographs import EncodedPhotograph, open_photograph
 from facejobs.data.epoch_order import EpochOrder
 from facejobs.data.errors import DataError
 from facejobs.data.prefetched_batches import PrefetchedBatches
@@ -165,7 +165,7 @@ class _PlannedPhotographs:
             image = self._images[slot]
             path = self._source.split.path_of(image)
             try:
-                self._fill_slot(slot, image, read_photograph(path))
+                self._fill_slot(slot, image, open_photograph(path))
             except DataError as error:
                 unreadable.append(UnreadableImage(slot, image.path, str(error).removeprefix(f"{path}: ")))
             except Exception as error:
@@ -173,11 +173,13 @@ class _PlannedPhotographs:
                 raise
         return unreadable
 
-    def _fill_slot(self, slot: int, image: LabelledImage, photograph: NDArray[np.uint8]) -> None:
+    def _fill_slot(self, slot: int, image: LabelledImage, photograph: EncodedPhotograph) -> None:
         augmentation, draws = self._source.augmentation, self._draws
-        height, width = photograph.shape[:2]
-        crop = augmentation.crop(height, width, image, draws, self._source.slots.start + slot)
-        crop_photograph(photograph, crop, self._batch.images[slot])
+        number = self._source.slots.start + slot
+        crop = augmentation.crop(photograph.height, photograph.width, image, draws, number)
+        reduction = next(factor for factor in photograph.reductions() if crop.shrinks_by(factor))
+        crop = crop.of_blocks(reduction)
+        crop_photograph(photograph.decode(reduction), crop.in_reduced(reduction), self._batch.images[slot])
         self._set_targets(slot, augmentation.crop_faces(image, crop, draws.size))
 
     def _set_targets(self, slot: int, faces: CroppedFaces) -> None:

@@ -27,6 +27,24 @@ class Crop(NamedTuple):
     target: tuple[int, int, int, int]
     mirror: bool
 
+    def shrinks_by(self, factor: int) -> bool:
+        """Whether the part is shown at most 1 / `factor` as large along both axes; always true of 1."""
+        (x, y, right, bottom), (left, top, end, base) = self.source, self.target
+        return factor == 1 or min((right - x) / (end - left), (bottom - y) / (base - top)) >= factor
+
+    def of_blocks(self, factor: int) -> "Crop":
+        """The same crop, its source widened to whole blocks of `factor` x `factor` pixels, as counted from the corner.
+
+        It may end beyond the photograph by less than a block.
+        """
+        left, top, right, bottom = self.in_reduced(factor).source
+        return self._replace(source=(left * factor, top * factor, right * factor, bottom * factor))
+
+    def in_reduced(self, factor: int) -> "Crop":
+        """The crop in a photograph of which each pixel is a block of `factor` x `factor` pixels."""
+        left, top, right, bottom = self.source
+        return self._replace(source=(left // factor, top // factor, -(-right // factor), -(-bottom // factor)))
+
 
 class CroppedFaces(NamedTuple):
     """The faces of a crop, in its pixels, in the form of a LabelledImage."""

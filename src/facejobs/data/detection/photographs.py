@@ -8,6 +8,7 @@ import io
 import stat
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ Result = TypeVar("Result")
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _MOST_BYTES = 1 << 30
+_JPEG_START = b"\xff\xd8"
 _ORIENTATION = 0x0112
 _UPRIGHT = 1
 _EXIF = b"Exif\0\0"
@@ -53,21 +55,55 @@ def read_photograph(path: Path) -> Photograph:
     return of_file(path, decode_photograph)
 
 
+def open_photograph(path: Path) -> "EncodedPhotograph":
+    """Read a file and its header; DataError, naming the file, where that cannot be."""
+    return of_file(path, EncodedPhotograph.of)
+
+
 def decode_photograph(encoded: bytes) -> Photograph:
     """Return the photograph as uint8 (H, W, 3) RGB, upright.
 
     Raises DataError for bytes that are no image, a damaged one, or one of more than `MAX_PIXELS`.
     """
-    _, _, orientation = _header(encoded)
-    stored = decode(encoded)
-    turn = _TURN.get(orientation)
-    return turn(stored) if turn else stored
+    return EncodedPhotograph.of(encoded).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPhotograph:
+    """A photograph of which the header alone is read: `height` and `width` are those of the upright one."""
+
+    height: int
+    width: int
+    _encoded: bytes
+    _orientation: int
+
+    @classmethod
+    def of(cls, encoded: bytes) -> "EncodedPhotograph":
+        """Read the header; raises DataError as `decode_photograph` does."""
+        height, width, orientation = _header(encoded)
+        if orientation in _SIDES_SWAPPED:
+            height, width = width, height
+        return cls(height, width, encoded, orientation)
+
+    def reductions(self) -> tuple[int, ...]:
+        """What `decode` can reduce by, largest first: an upright JPEG has the means of its blocks at hand."""
+        jpeg = self._encoded[:2] == _JPEG_START and self._orientation not in _TURN
+        return (8, 4, 2, 1) if jpeg else (1,)
+
+    def decode(self, reduction: int = 1) -> Photograph:
+        """Return uint8 (ceil(height / r), ceil(width / r), 3) RGB, upright, for a `reduction` r; raises DataError.
+
+        A pixel in column x and row y stands for columns r x to r (x + 1) and rows r y to r (y + 1) of the photograph.
+        """
+        stored = decode(self._encoded, reduction)
+        turn = _TURN.get(self._orientation)
+        return turn(stored) if turn else stored
 
 
 def photograph_size(encoded: bytes) -> tuple[int, int]:
     """Return (height, width) of the upright photograph from its header, undecoded; DataError if it has none."""
-    height, width, orientation = _header(encoded)
-    return (width, height) if orientation in _SIDES_SWAPPED else (height, width)
+    header = EncodedPhotograph.of(encoded)
+    return header.height, header.width
 
 
 def stored_sideways(encoded: bytes) -> bool:
@@ -100,7 +136,7 @@ def _header(encoded: bytes) -> tuple[int, int, int]:
     """Height and width of the pixels as `decode` gives them, and what orientation is still to be applied."""
     if not encoded:
         raise DataError("the image is empty (0 bytes)")
-    if encoded[:2] == b"\xff\xd8":
+    if encoded[:2] == _JPEG_START:
         try:
             height, width, *_ = simplejpeg.decode_jpeg_header(encoded)
         except ValueError as error:
