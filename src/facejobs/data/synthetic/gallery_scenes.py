@@ -12,7 +12,7 @@ from facejobs.data.synthetic.scenes import SCENE_HEIGHT, SCENE_WIDTH, Scene, Sce
 from facejobs.data.synthetic.seeding import Stream, generator
 from facejobs.data.synthetic.view import draw_view
 
-_SMALLEST, _LARGEST = 55.0, 95.0
+_SMALLEST, _LARGEST = 45.0, 75.0
 _GROUP_SCALE = 0.38
 _LARGEST_IN_GROUP = 75.0
 
