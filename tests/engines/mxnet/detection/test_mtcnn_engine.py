@@ -141,3 +141,14 @@ def test_a_run_is_published_as_a_cascade(photographs: Path, tmp_path: Path) -> N
     found = detector.detect(image)
     assert found.landmarks is not None
     assert len(found.landmarks) == len(found)
+
+
+@pytest.mark.parametrize("number", range(len(STAGES)))
+def test_the_first_update_of_each_net_is_no_larger_than_the_rate(batch: DetectionBatch, number: int) -> None:
+    """Adam's first update is the rate where it is corrected for the updates of this net, not for those of the run."""
+    engine = MtcnnEngine(PARAMETERS, CPU)
+    step, total = 300 * number, 900
+    before = {name: parameter.data().asnumpy() for name, parameter in engine._named.items()}
+    engine.step(batch, step, 1e-3, step / total)
+    changes = [np.abs(p.data().asnumpy() - before[name]).max() for name, p in engine._named.items() if "stages" in name]
+    assert 0 < max(changes) <= 1.01e-3

@@ -117,7 +117,7 @@ class MtcnnEngine(TrainingEngine):
             sums = [class_loss + box_loss + landmark_loss for class_loss, box_loss, landmark_loss in losses]
         terms = self._backward(sums, [[of_device[task] for of_device in losses] for task in range(len(_TASKS))])
         loss = sum(terms)
-        norm = self._update(step, lr, loss)
+        norm = self._update(_updates_before(number, step, progress), lr, loss)
         return StepOutcome(loss, norm, dict(zip(_TASKS, terms, strict=True)) | {"stage": float(number)})
 
     def _samples(self, batch: DetectionBatch, step: int, number: int) -> WindowSamples:
@@ -172,6 +172,11 @@ class _Stage:
     trained: dict[str, Any]
     optimizer: Optimizer
     store: Any
+
+
+def _updates_before(number: int, step: int, progress: float) -> int:
+    """How many updates net `number` had when the run is at `step`, a share `progress` of it; Adam corrects by them."""
+    return round(step * (1 - number / len(STAGES) / progress)) if number else step
 
 
 def weigh(logits: NDArray[np.float32], samples: WindowSamples) -> NDArray[np.float32]:
