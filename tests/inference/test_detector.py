@@ -139,6 +139,22 @@ def load_description_unchecked(folder: Path) -> Description:
     return Description.model_validate_json((folder / "model.json").read_bytes())
 
 
+@pytest.mark.parametrize("output", ["boxes", "landmarks"])
+def test_boxes_and_landmarks_that_are_no_numbers_are_an_error(
+    publish_spot_detector: Publish, tmp_path: Path, output: str
+) -> None:
+    def spoil(model: onnx.ModelProto) -> None:
+        (last,) = (node for node in model.graph.node if output in node.output)
+        last.output[list(last.output).index(output)] = "sound"
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(np.nan, np.float32), "damage"))
+        model.graph.node.append(onnx.helper.make_node("Add", ["sound", "damage"], [output]))
+
+    folder = publish_spot_detector(tmp_path)
+    change_graph(folder, spoil)
+    with pytest.raises(ModelError, match=f"gave {output} that are not finite: the model is damaged"):
+        load(folder).detect(np.zeros((64, 64, 3), np.uint8))
+
+
 def test_scores_that_are_no_numbers_are_an_error(publish_spot_detector: Publish, tmp_path: Path) -> None:
     def spoil(model: onnx.ModelProto) -> None:
         bias = next(tensor for tensor in model.graph.initializer if tensor.name == "bias16")

@@ -217,6 +217,19 @@ def test_what_is_not_of_a_known_kind_is_refused(
         made(tmp_path, write(tmp_path / "foreign.onnx"), task)
 
 
+@pytest.mark.parametrize(("write", "name"), [(write_scrfd, "bbox_16"), (write_retinaface, "loc")])
+def test_a_detector_that_gives_no_numbers_is_refused(tmp_path: Path, write: Callable[[Path], Path], name: str) -> None:
+    path = write(tmp_path / "det.onnx")
+    model = onnx.load(path)
+    (last,) = (node for node in model.graph.node if name in node.output)
+    last.output[list(last.output).index(name)] = "sound"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(np.nan, np.float32), "damage"))
+    model.graph.node.append(helper.make_node("Add", ["sound", "damage"], [name]))
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=rf"det\.onnx: output {name} is not finite for an image of noise"):
+        made(tmp_path, path, "detection")
+
+
 def test_a_detector_without_landmarks_is_told_to_align_nothing(tmp_path: Path) -> None:
     folder, findings = made(tmp_path, write_scrfd(tmp_path / "det.onnx", landmarks=False), "detection")
     assert findings.seen[0].endswith("no landmarks: it cannot align faces")

@@ -56,6 +56,21 @@ def start(data: Path, output: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def fifo(folder: Path) -> Path:
+    """A pipe that nobody writes to."""
+    path = folder / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+def is_running(process: int) -> bool:
+    """Whether it is there, and no zombie that its new parent has not yet waited for."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_what_the_programs_train_is_published_measured_and_used(photographs, fake_tools, tmp_path) -> None:
     run = tmp_path / "run"
     result = train_haar(photographs, run, PARAMETERS)
@@ -115,6 +130,46 @@ def test_what_a_failed_program_said_last_is_shown(photographs, fake_tools, tmp_p
     ):
         train_haar(photographs, tmp_path / "run", PARAMETERS)
     assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("program", "content", "message"),
+    [
+        ("opencv_createsamples", "no program", "exit code 1; it said last:\n.* cannot be run: Exec format error"),
+        ("opencv_createsamples", "#!/bin/sh\n", "ended without having written its file and said nothing"),
+        ("opencv_traincascade", "#!/bin/sh\nkill -9 $$\n", "opencv_traincascade failed with exit code -9"),
+    ],
+)
+def test_programs_that_do_not_work_are_named(photographs, fake_tools, tmp_path, program, content, message) -> None:
+    (fake_tools / program).write_text(content)
+    with pytest.raises(ToolError, match=message):
+        train_haar(photographs, tmp_path / "run", PARAMETERS)
+
+
+def test_a_cascade_that_opencv_cannot_read_is_an_error(photographs, fake_tools, tmp_path) -> None:
+    (fake_tools / "opencv_traincascade").write_text("#!/bin/sh\necho no XML > stages/cascade.xml\n")
+    with pytest.raises(ModelError, match=r"cascade\.xml is missing, damaged, or no cascade that OpenCV reads"):
+        train_haar(photographs, tmp_path / "run", PARAMETERS)
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_the_programs_of_a_killed_run_end_with_it(photographs, fake_tools, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    marker = tmp_path / "marker"
+    (fake_tools / "opencv_traincascade").write_text(
+        f"#!/bin/sh\necho $$ > {marker}.new\nmv {marker}.new {marker}\nread x < {fifo(tmp_path)}\n"
+    )
+    process = start(photographs, tmp_path / "run", "--detector", "haar", "--stages", "3", "--threads", "1")
+    deadline = time.monotonic() + 60
+    while not marker.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    trainer = int(marker.read_text())
+    while is_running(trainer):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_parameters_of_haar_are_refused_for_others_and_of_no_number(photographs, tmp_path) -> None:

@@ -66,6 +66,8 @@ def _by_width(graph: ForeignGraph, outputs: Arrays) -> Levels:
             raise _unknown(graph, outputs)
         if value.shape[-1] not in found:
             raise _unknown(graph, outputs)
+        if not np.isfinite(value).all():
+            raise ModelError(f"{graph.path}: output {name} is not finite for an image of noise; the model is damaged")
         found[value.shape[-1]].append((name, value.reshape(-1, value.shape[-1])))
     for level in found.values():
         level.sort(key=lambda output: -len(output[1]))

@@ -19,12 +19,12 @@ def run_level_net(
 ) -> RawPredictions:
     """Return what a graph says of uint8 RGB images (n, H, W, 3), with the levels of `layout` one after the other.
 
-    Raises ModelError where an output has another size than the points of its level, and where scores are no numbers.
+    Raises ModelError where an output has another size than the points of its level, and where one is not finite.
     """
     counts = layout.level_counts(*images.shape[1:3])
     shown = [_run_one(graph, tensor, names, counts, image) for image in images]
     scores, boxes, landmarks = (np.stack(parts) for parts in zip(*shown, strict=True))
-    require_numbers(graph, scores)
+    require_numbers(graph, scores=scores, boxes=boxes, landmarks=landmarks)
     return RawPredictions(scores[..., 0], boxes, landmarks if names.landmarks is not None else None)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from facejobs.data.detection.detector_description import DetectionDescription, DetectionOutputs, PhotographInput
 from facejobs.data.detection.prediction import RawPredictions
@@ -31,9 +31,9 @@ def open_net(path: Path, description: DetectionDescription, threads: int | None)
 
 
 def run_net(graph: OnnxGraph, description: DetectionDescription, images: NDArray[np.uint8]) -> RawPredictions:
-    """Return what a graph says of uint8 RGB images (n, H, W, 3); raises ModelError where scores are no numbers."""
+    """Return what a graph says of uint8 RGB images (n, H, W, 3); raises ModelError where they are not finite."""
     scores, boxes, *landmarks = graph.run(feed(description.input, images))
-    require_numbers(graph, scores)
+    require_numbers(graph, scores=scores, boxes=boxes, landmarks=landmarks)
     if scores.ndim == 3:
         scores = scores[:, :, -1]
     return RawPredictions(scores, boxes, landmarks[0] if landmarks else None)
@@ -44,9 +44,10 @@ def feed(tensor: PhotographInput, images: NDArray[np.uint8]) -> dict[str, NDArra
     return {tensor.name: network_input(images, tensor.mean, tensor.scale, tensor.channel_order)}
 
 
-def require_numbers(graph: OnnxGraph, scores: NDArray[np.float32]) -> None:
-    """Raise ModelError where scores are not finite."""
-    if not np.isfinite(scores).all():
-        raise ModelError(
-            f"{graph.path} gave scores that are not finite: the model is damaged, or its training diverged"
-        )
+def require_numbers(graph: OnnxGraph, **outputs: ArrayLike) -> None:
+    """Raise ModelError where one of `outputs`, by what they are called, is not finite."""
+    for what, values in outputs.items():
+        if not np.isfinite(values).all():
+            raise ModelError(
+                f"{graph.path} gave {what} that are not finite: the model is damaged, or its training diverged"
+            )

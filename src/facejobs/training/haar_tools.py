@@ -1,14 +1,17 @@
 """OpenCV's own programs that train a Haar cascade: opencv_createsamples and opencv_traincascade."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from facejobs.data.detection.haar_samples import NEGATIVES, POSITIVES, HaarSamples
+from facejobs.training import tied_program
 from facejobs.training.errors import ToolError
 from facejobs.training.haar_parameters import WINDOW, HaarParameters
 
@@ -52,7 +55,7 @@ class HaarTools:
     def pack_faces(self, folder: Path, samples: HaarSamples) -> None:
         """Pack the faces that `write_haar_samples` wrote into `folder` for the training; raises ToolError."""
         width, height = WINDOW
-        command = [self.create_samples, "-info", POSITIVES, "-vec", _VECTOR, "-num", str(samples.positives)]
+        command = [*_tied(self.create_samples), "-info", POSITIVES, "-vec", _VECTOR, "-num", str(samples.positives)]
         command += ["-w", str(width), "-h", str(height)]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
         if done.returncode or not (folder / _VECTOR).is_file():
@@ -65,7 +68,7 @@ class HaarTools:
 
         `after_poll` is called several times a second, and once at the end; what it raises ends the program too.
         """
-        command = [self.train_cascade, "-data", STAGES, "-vec", _VECTOR, "-bg", NEGATIVES]
+        command = [*_tied(self.train_cascade), "-data", STAGES, "-vec", _VECTOR, "-bg", NEGATIVES]
         for name, value in _options(samples, parameters).items():
             command += [f"-{name}", str(value)]
         with (folder / _LOG).open("wb") as log:
@@ -124,6 +127,11 @@ def _options(samples: HaarSamples, parameters: HaarParameters) -> dict[str, str 
     }
 
 
+def _tied(program: str) -> list[str]:
+    """The start of a command line: killed with this process, the program does not go on for hours for nobody."""
+    return [sys.executable, "-IS", tied_program.__file__, str(os.getpid()), program]
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is not None:
         return
@@ -137,4 +145,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _failed(program: str, code: int, said: str) -> ToolError:
     lines = [line for line in said.replace("\r", "\n").splitlines() if line.strip()]
-    return ToolError(f"{program} failed with exit code {code}; it said last:\n  " + "\n  ".join(lines[-_LOG_LINES:]))
+    outcome = f"failed with exit code {code}" if code else "ended without having written its file"
+    last = "; it said last:\n  " + "\n  ".join(lines[-_LOG_LINES:]) if lines else " and said nothing"
+    return ToolError(f"{program} {outcome}{last}")

@@ -47,7 +47,7 @@ class HaarCascade:
         try:
             self._cascade = cv2.CascadeClassifier(str(path))
             loaded = not self._cascade.empty()
-        except cv2.error:
+        except (cv2.error, SystemError):  # the second where the file is no XML, YAML or JSON
             loaded = False
         if not loaded:
             raise ModelError(f"{path} is missing, damaged, or no cascade that OpenCV reads")
