@@ -1,5 +1,6 @@
 """`facejobs gallery build`, `add` and `report` from the command line, with good input and with bad."""
 
+import errno
 import json
 import shutil
 import subprocess
@@ -131,6 +132,21 @@ def test_nobody_is_good_enough(gallery: Command, people: Path, models: tuple[Pat
     assert done.returncode == ExitCode.GALLERY
     assert "too small: 4.0 pixels between the eyes" in done.stderr
     assert not (tmp_path / "db").exists()
+
+
+def test_a_report_without_room_is_made_again_and_the_gallery_kept(
+    gallery: Command, people: Path, models: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "db"
+    monkeypatch.setattr("facejobs.gallery.report.write_report", no_room)
+    done = gallery("build", people, *models, out, *SMALL)
+    assert done.returncode == ExitCode.WRITE_FAILED
+    assert f"{out}/report.html: No space left on device; the gallery is complete" in done.stderr
+    assert "start the same command again" not in done.stderr
+    assert len(Gallery.open(out).people) == 2
 
 
 def test_what_is_there_already_is_refused_before_any_work(

@@ -90,7 +90,8 @@ def sign(document: dict[str, Any]) -> bytes:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 2}, "format_version"),
+        ({"format_version": 2}, "has format_version 2, and this facejobs reads 1; use a newer one"),
+        ({"format_version": 0}, "format_version: Input"),
         ({"images": 10**9}, "bytes long, the counts"),
         ({"images": 2}, "bytes long, the counts"),
         ({"embedding_size": 9}, "bytes long, the counts"),

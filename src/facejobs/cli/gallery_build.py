@@ -171,6 +171,7 @@ def _finish(
     """Write the report and say what there is."""
     from facejobs.evaluation.metric_lines import write_metrics
     from facejobs.gallery.changes import REPORT_NAME
+    from facejobs.gallery.errors import ReportError
     from facejobs.gallery.lock import locked
     from facejobs.gallery.report import check_replaceable, examine, write_report
     from facejobs.gallery.store import Gallery
@@ -184,9 +185,11 @@ def _finish(
         findings = examine(opened, enrolled.refusals, enrolled.chosen) if enrolled else examine(opened)
         try:
             write_report(findings, target)
-        except OSError:
-            typer.echo("the gallery is complete, its report is not: `facejobs gallery report` makes it", err=True)
-            raise
+        except OSError as error:
+            raise ReportError(
+                f"{target}: {error.strerror}; the gallery is complete, only its report is not: "
+                "`facejobs gallery report` makes it"
+            ) from None
     summary = _summary(findings)
     if metrics:
         counts = {name: value for name, value in summary.items() if isinstance(value, int)}

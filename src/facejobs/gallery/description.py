@@ -15,6 +15,7 @@ from facejobs.gallery.errors import GalleryError
 from facejobs.storage.whole_file import whole_file, write_all
 
 DESCRIPTION_NAME = "gallery.json"
+_FORMAT_VERSION = 1
 _LARGEST = 16 * 1024 * 1024
 _MOST_VALUES = 65536
 
@@ -104,6 +105,11 @@ def read_description(folder: Path) -> GalleryDescription:
         description = GalleryDescription.model_validate(document)
         expected = _serialise(description)
     except ValidationError as error:
+        version = document.get("format_version") if isinstance(document, dict) else None
+        if isinstance(version, int) and version > _FORMAT_VERSION:
+            raise GalleryError(
+                f"{path} has format_version {version}, and this facejobs reads {_FORMAT_VERSION}; use a newer one"
+            ) from None
         raise GalleryError(f"{path} does not describe a gallery:\n{_explain(error)}") from None
     except (ValueError, RecursionError) as error:
         raise GalleryError(f"{path} is cut off or damaged ({error}); copy the whole gallery again") from None

@@ -1,5 +1,6 @@
 """Photographs are found below a folder and read in order, past those that cannot be read."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ def test_a_place_without_photographs_is_an_error(tmp_path: Path) -> None:
         find_photographs(tmp_path)
     with pytest.raises(DataError, match="missing: no such photograph or folder"):
         find_photographs(tmp_path / "missing")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(DataError, match=r"pipe\.jpg: neither a photograph nor a folder"):
+        find_photographs(tmp_path / "pipe.jpg")
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 10])

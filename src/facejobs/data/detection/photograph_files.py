@@ -26,6 +26,8 @@ def find_photographs(place: Path) -> list[Path]:
         return [place]
     if not place.exists():
         raise DataError(f"{place}: no such photograph or folder")
+    if not place.is_dir():
+        raise DataError(f"{place}: neither a photograph nor a folder")
     found: list[Path] = []
     with reading(place):
         for folder, folders, names in os.walk(place, onerror=_raise):
