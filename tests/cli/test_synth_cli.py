@@ -1,9 +1,11 @@
 """facejobs data synth, as typed."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,8 +44,14 @@ def test_numbers_out_of_range_are_usage_errors(tmp_path: Path, option: str, valu
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_leaves_no_process_and_sigterm_no_file(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [(os.kill, signal.SIGTERM), (os.killpg, signal.SIGTERM), (os.kill, signal.SIGKILL)],
+    ids=["SIGTERM", "SIGTERM to the group", "SIGKILL"],
+)
+def test_a_signal_leaves_no_process_and_sigterm_no_file(
+    tmp_path: Path, send: Callable[[int, int], None], number: signal.Signals
+) -> None:
     # As many cores as it takes for several processes, whatever the machine has.
     several = "import os, sys; os.sched_getaffinity = lambda _: {0, 1}; from facejobs.cli.main import main; main()"
     process = subprocess.Popen(
@@ -51,11 +59,12 @@ def test_a_signal_leaves_no_process_and_sigterm_no_file(tmp_path: Path, number: 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     while not any(path.stat().st_size for path in tmp_path.glob(".faces.partial-*/recognition_train_data/*.rec")):
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(number)
+    send(process.pid, number)
     # The output ends when the last process that holds it has ended, not only the first one.
     printed, _ = process.communicate(timeout=20)
     if number is signal.SIGTERM:
