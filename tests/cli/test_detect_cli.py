@@ -74,6 +74,19 @@ def test_faces_are_printed_and_the_rest_is_done_past_unreadable_files(
     assert done.stderr.endswith("error: 2 of 4 photographs could not be read; the others are done\n")
 
 
+def test_a_name_of_a_photograph_does_not_steer_the_terminal(
+    detect: Detect, model: Path, photographs: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (photographs / "face.jpg").rename(folder / "\x1b[31mface.jpg")
+    (folder / "\x1b[2J\nempty.jpg").touch()
+    done = detect(model, folder)
+    assert f"{folder}/\\x1b[31mface.jpg  96x64  1 face\n" in done.stdout
+    assert f"skipped: {folder}/\\x1b[2J\\nempty.jpg: the image is empty (0 bytes)\n" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
 def test_json_has_a_line_for_every_photograph(detect: Detect, model: Path, photographs: Path) -> None:
     done = detect(model, photographs, "--json")
     damaged, empty, face, black = (json.loads(line) for line in done.stdout.splitlines())

@@ -183,9 +183,10 @@ def test_other_rules(world: World, rule: str) -> None:
 def test_photographs_that_cannot_be_read_are_named_and_the_others_done(world: World) -> None:
     world.calibrate("--far", 0.1)
     (world.labelled / "Bo" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
-    (world.labelled / "Bo" / "empty.png").write_bytes(b"")
+    (world.labelled / "Bo" / "empty\x1b[2J.png").write_bytes(b"")
     done = world.recognise(world.labelled / "Bo")
     assert done.returncode == ExitCode.BAD_DATA
+    assert "empty\\x1b[2J.png: the image is empty" in done.stderr and "\x1b" not in done.stderr
     assert done.stderr.count("skipped: ") == 2 and "2 of 4 photographs could not be read" in done.stderr
     assert [sorted(line)[0] for line in world.lines()] == ["faces", "faces", "error", "error"]
     shutil.rmtree(world.folder / "out")

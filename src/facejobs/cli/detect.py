@@ -103,10 +103,12 @@ def print_detections(
 
 
 def _print_problem(path: Path, problem: "DataError", as_json: bool) -> None:
+    from facejobs.cli.tables import printable
+
     if as_json:
         typer.echo(json.dumps({"path": str(path), "error": str(problem)}))
     else:
-        typer.echo(f"skipped: {problem}", err=True)
+        typer.echo(f"skipped: {printable(str(problem))}", err=True)
 
 
 def _print_faces(path: Path, image: "NDArray[np.uint8]", found: "Detections", as_json: bool) -> None:

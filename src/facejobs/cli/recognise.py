@@ -118,6 +118,7 @@ def _recognise_all(
     as_json: bool,
 ) -> dict[str, int]:
     """Write, print and draw who is in each photograph; returns the counts."""
+    from facejobs.cli.tables import printable
     from facejobs.data.errors import DataError
     from facejobs.gallery.recognise import recognise_files
     from facejobs.gallery.recognition_pictures import RecognitionPictures
@@ -130,7 +131,7 @@ def _recognise_all(
             if isinstance(seen, DataError):
                 line = results.add_problem(path, seen)
                 if not as_json:
-                    typer.echo(f"skipped: {seen}", err=True)
+                    typer.echo(f"skipped: {printable(str(seen))}", err=True)
             else:
                 line = _keep(path, seen, results, pictures)
                 if not as_json:
