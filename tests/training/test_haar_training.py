@@ -20,6 +20,7 @@ from facejobs.errors import ExitCode
 from facejobs.inference.detector import open_detector, open_to_measure
 from facejobs.inference.face_pipeline import FacePipeline
 from facejobs.inference.haar import HaarDetector
+from facejobs.storage.hooks import is_output
 from facejobs.training.checkpoints import CheckpointStore
 from facejobs.training.errors import ParameterError, ToolError
 from facejobs.training.haar import train_haar
@@ -27,6 +28,7 @@ from facejobs.training.haar_parameters import HaarParameters
 
 TOOLS = ("opencv_createsamples", "opencv_traincascade")
 FAKE = Path(__file__).with_name("fake_haar_tools.py")
+WORK = ".haar-work"
 COMMAND = "import sys; from facejobs.cli.main import main; sys.argv[0] = 'facejobs'; main()"
 PARAMETERS = HaarParameters(detector="haar", stages=3, threads=1)
 
@@ -92,6 +94,7 @@ def test_what_the_programs_train_is_published_measured_and_used(photographs, fak
     with pytest.raises(ModelError, match=r"the haar detector in .* gives no landmarks"):
         FacePipeline.open(run, tmp_path)
     assert train_haar(photographs, run, PARAMETERS) is None
+    assert sorted(path.name for path in run.iterdir() if path.name.startswith(".")) == [".lock"]
 
 
 def test_a_stopped_run_goes_on_after_its_last_stage(photographs, fake_tools, tmp_path, monkeypatch) -> None:
@@ -153,8 +156,9 @@ def test_a_cascade_that_opencv_cannot_read_is_an_error(photographs, fake_tools, 
     assert not (tmp_path / "run" / "model").exists()
 
 
-def test_the_programs_of_a_killed_run_end_with_it(photographs, fake_tools, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+@pytest.fixture
+def hanging(photographs, fake_tools, tmp_path) -> tuple[subprocess.Popen[str], int]:
+    """A run into `run` whose trainer never ends its first stage, and the number of the trainer's process."""
     marker = tmp_path / "marker"
     (fake_tools / "opencv_traincascade").write_text(
         f"#!/bin/sh\necho $$ > {marker}.new\nmv {marker}.new {marker}\nread x < {fifo(tmp_path)}\n"
@@ -164,12 +168,33 @@ def test_the_programs_of_a_killed_run_end_with_it(photographs, fake_tools, tmp_p
     while not marker.exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
+    return process, int(marker.read_text())
+
+
+def test_a_run_stopped_before_its_first_stage_saves_nothing_and_says_so(hanging, tmp_path) -> None:
+    process, trainer = hanging
+    assert list((tmp_path / "run" / WORK / "faces").iterdir())
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.STOPPED and "stopped before the first step was saved" in said, said
+    assert not is_running(trainer) and not (tmp_path / "run" / WORK).exists()
+
+
+def test_what_a_killed_run_leaves_ends_with_it_or_with_the_next_one(hanging, photographs, fake_tools, tmp_path) -> None:
+    process, trainer = hanging
     process.kill()
     process.wait()
-    trainer = int(marker.read_text())
+    deadline = time.monotonic() + 60
     while is_running(trainer):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    assert list((tmp_path / "run" / WORK / "faces").iterdir()) and not is_output(f"{WORK}/faces/000000.png")
+    for name in TOOLS:
+        (fake_tools / name).unlink()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ToolError):
+        patch.setenv("PATH", str(fake_tools))
+        train_haar(photographs, tmp_path / "run", PARAMETERS)
+    assert not (tmp_path / "run" / WORK).exists()
 
 
 def test_parameters_of_haar_are_refused_for_others_and_of_no_number(photographs, tmp_path) -> None:

@@ -149,6 +149,12 @@ def _train(
         stopped = result is not None and result.stopped_by_signal
         code = finish(group, ExitCode.STOPPED if stopped else ExitCode.OK)
     if result is not None and stopped:
-        typer.echo(f"stopped at step {result.step}, saved; run the same command again to go on", err=True)
+        typer.echo(_how_it_stopped(result.step), err=True)
     if code != ExitCode.OK:
         raise typer.Exit(code)
+
+
+def _how_it_stopped(step: int) -> str:
+    if step == 0:
+        return "stopped before the first step was saved; run the same command again to begin anew"
+    return f"stopped at step {step}, saved; run the same command again to go on"

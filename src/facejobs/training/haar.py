@@ -1,8 +1,9 @@
 """A run that trains a Haar cascade by OpenCV's own programs: the run folder of any detector, its steps are stages."""
 
+import contextlib
 import logging
-import tempfile
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,9 @@ from facejobs.training.run_folder import RunFolder
 from facejobs.training.stop_signal import StopRequestedError, StopSignal
 
 log = logging.getLogger(__name__)
+
+# A name with a dot is no part of the output, and is not uploaded with it.
+_WORK = ".haar-work"
 
 
 class _Trained(NamedTuple):
@@ -61,7 +65,7 @@ def train_haar(
         "images": len(split),
         "faces": sum(len(image) for image in split.images),
     }
-    with RunFolder(output, "detection", parameters, facts) as folder:
+    with RunFolder(output, "detection", parameters, facts) as folder, _wiped(folder.path / _WORK) as work:
         if folder.complete:
             log.info("%s is complete: its model is in %s", output, folder.model)
             return None
@@ -69,7 +73,7 @@ def train_haar(
         watched, final = choose_splits(splits, parameters, folder.recorded.get("evaluation"))
         sets = [*watched, *final]
         folder.record({"facejobs": __version__, "opencv": cv2.__version__}, {one.name: one.protocol for one in sets})
-        run = _HaarRun(folder, split, parameters, tools, group)
+        run = _HaarRun(folder, work, split, parameters, tools, group)
         try:
             trained = run.train_and_measure(sets)
         except StopRequestedError:
@@ -82,9 +86,16 @@ class _HaarRun:
     """`saved` is how many stages the newest checkpoint holds."""
 
     def __init__(
-        self, folder: RunFolder, split: DetectionSplit, parameters: HaarParameters, tools: HaarTools, group: WorkerGroup
+        self,
+        folder: RunFolder,
+        work: Path,
+        split: DetectionSplit,
+        parameters: HaarParameters,
+        tools: HaarTools,
+        group: WorkerGroup,
     ) -> None:
         self._folder = folder
+        self._work = work
         self._split = split
         self._parameters = parameters
         self._tools = tools
@@ -119,38 +130,38 @@ class _HaarRun:
             journal.close()
 
     def _train(self, journal: Journal, progress: Progress, check_stop: Callable[[], None]) -> _Trained:
-        with tempfile.TemporaryDirectory(prefix="facejobs-haar-") as name:
-            work = Path(name)
-            self._restore(work)
-            log.info("cutting faces and backgrounds out of %d photographs", len(self._split))
-            samples = write_haar_samples(work, self._split, WINDOW, self._parameters.seed, check_stop)
-            log.info("%d faces, mirrored ones among them, and %d backgrounds", samples.positives, samples.negatives)
-            self._tools.pack_faces(work, samples)
+        work = self._work
+        self._restore()
+        log.info("cutting faces and backgrounds out of %d photographs", len(self._split))
+        samples = write_haar_samples(work, self._split, WINDOW, self._parameters.seed, check_stop)
+        log.info("%d faces, mirrored ones among them, and %d backgrounds", samples.positives, samples.negatives)
+        self._tools.pack_faces(work, samples)
 
-            def after_poll() -> None:
-                self._save(work, journal, progress)
-                check_stop()
+        def after_poll() -> None:
+            self._save(journal, progress)
+            check_stop()
 
-            self._tools.train(work, samples, self._parameters, after_poll)
-            if self.saved < self._parameters.stages:
-                log.info("%d stages reject enough backgrounds: no further one is trained", self.saved)
-            path = work / STAGES / CASCADE_NAME
-            return _Trained(HaarCascade(path), path.read_bytes(), self.saved)
+        self._tools.train(work, samples, self._parameters, after_poll)
+        if self.saved < self._parameters.stages:
+            log.info("%d stages reject enough backgrounds: no further one is trained", self.saved)
+        path = work / STAGES / CASCADE_NAME
+        return _Trained(HaarCascade(path), path.read_bytes(), self.saved)
 
-    def _restore(self, work: Path) -> None:
-        (work / STAGES).mkdir()
+    def _restore(self) -> None:
+        stages = self._work / STAGES
+        stages.mkdir(parents=True)
         if self._checkpoint is not None:
             log.info("going on after stage %d of %d", self.saved, self._parameters.stages)
             for name, content in self._checkpoint.arrays.items():
-                (work / STAGES / name).write_bytes(content.tobytes())
+                (stages / name).write_bytes(content.tobytes())
 
-    def _save(self, work: Path, journal: Journal, progress: Progress) -> None:
-        files = finished_stages(work)
+    def _save(self, journal: Journal, progress: Progress) -> None:
+        files = finished_stages(self._work)
         stages = max(0, len(files) - 1)
         if stages <= self.saved:
             return
         for stage in range(self.saved, stages):
-            rates = rates_of_stage(work, stage)
+            rates = rates_of_stage(self._work, stage)
             journal.write(stage + 1, 0, rates)
             said = "  ".join(f"{name} {value:.3f}" for name, value in rates.items())
             log.info("stage %d of %d  %s", stage + 1, self._parameters.stages, said)
@@ -159,6 +170,21 @@ class _HaarRun:
         self._folder.checkpoints.save(Checkpoint(arrays, state))
         self.saved = stages
         progress.advance(stages)
+
+
+@contextlib.contextmanager
+def _wiped(folder: Path) -> Iterator[Path]:
+    """Remove what a killed run left in `folder`, and in the end what this one has: faces cut out of photographs."""
+    _wipe(folder)
+    try:
+        yield folder
+    finally:
+        _wipe(folder)
+
+
+def _wipe(folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 def _publish(
