@@ -151,19 +151,20 @@ def _publish_block_recogniser(folder: Path, scale: float = 1 / 128) -> Path:
 
 @pytest.fixture
 def draw_portrait() -> Callable[..., Any]:
-    """Draws a photograph in which the spot detector finds a face, portrait(person, photograph=0, spots=1): 64 x 64 RGB.
+    """Draws a photograph in which the spot detector finds a face, 64 x 64 RGB.
 
-    Photographs of one person are alike to the block recogniser, those of different people are not.
+    portrait(person, photograph=0, spots=1, noise=60): photographs of one person are alike to the block recogniser, the
+    more so the less noise; those of different people are not.
     """
     return _draw_portrait
 
 
-def _draw_portrait(person: int, photograph: int = 0, spots: int = 1) -> Any:
+def _draw_portrait(person: int, photograph: int = 0, spots: int = 1, noise: int = 60) -> Any:
     import cv2
     import numpy as np
 
     patches = np.random.default_rng([person]).integers(0, 130, (32, 32, 3))
-    patches += np.random.default_rng([person, photograph]).integers(-60, 61, patches.shape)
+    patches += np.random.default_rng([person, photograph]).integers(-noise, noise + 1, patches.shape)
     image = cv2.resize(np.clip(patches, 0, 130).astype(np.uint8), (64, 64), interpolation=cv2.INTER_NEAREST)
     places = [(3, 3), *((row, column) for row in (0, 2, 5, 7) for column in range(0, 8, 2))][:spots]
     for row, column in places:

@@ -1,5 +1,6 @@
 """Thresholds for a false-accept rate: exact on the trials at hand, refused where they say nothing, honest elsewhere."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -75,7 +76,9 @@ def test_a_refusal_suggests_what_the_data_support() -> None:
     with pytest.raises(UnsupportedRateError, match=r"ask for 0\.0086 or more"):
         quickly(trials, 0.001)
     quickly(trials, 0.0086)
-    with pytest.raises(UnsupportedRateError, match="there are 0; bring more"):
+    with pytest.raises(UnsupportedRateError, match=r"there are 350 \(of known people, since there is no stranger\)"):
+        quickly(dataclasses.replace(trials, known_as_strangers=True), 0.001)
+    with pytest.raises(UnsupportedRateError, match="there are 0; bring that many"):
         quickly(trials_of(np.zeros(0)), 0.1)
 
 

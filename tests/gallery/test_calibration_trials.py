@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from facejobs.evaluation.accept_threshold import IdentificationTrials
+from facejobs.evaluation.accept_threshold import IdentificationTrials, UnsupportedRateError, choose_threshold
 from facejobs.gallery import calibration_trials
 from facejobs.gallery.calibration_trials import accepted_strangers, enrolled_probes, trials_inside, trials_of_probes
 from facejobs.gallery.matching import Rule
@@ -72,7 +72,7 @@ def test_inside_a_gallery(
     trials = trials_inside(gallery, rule)
     assert_equal(trials, *by_loops(images, rule))
     assert (len(trials.known), len(trials.strangers)) == (9, 10)
-    assert set(trials.known_people) < set(trials.stranger_people)
+    assert set(trials.known_people) < set(trials.stranger_people) and trials.known_as_strangers
 
 
 def test_of_a_large_gallery_some_images_are_tried(gallery: Gallery) -> None:
@@ -105,7 +105,7 @@ def probes_like(faces: list[tuple[str, np.ndarray | None]]) -> Probes:
 
 
 @pytest.mark.parametrize("rule", ["mean", "image", "knn"])
-def test_photographs_of_known_people_are_tried_as_themselves_and_as_strangers(
+def test_known_people_are_tried_as_themselves_and_strangers_alone_as_strangers(
     gallery: Gallery, images: list[EnrolledImage], rule: Rule
 ) -> None:
     nearly_bo = unit(next(image.embedding for image in images if image.person == "Bo") + np.float32(0.02))
@@ -119,21 +119,53 @@ def test_photographs_of_known_people_are_tried_as_themselves_and_as_strangers(
 
     np.testing.assert_allclose(trials.known, [to("Bo", nearly_bo)], atol=1e-6)
     assert trials.known_right.tolist() == [True]
-    expected = [
-        max(to(person, nearly_bo) for person in COUNTS if person != "Bo"),
-        max(to(person, stranger) for person in COUNTS),
-        to("Bo", nearly_bo),
-    ]
+    expected = [max(to(person, stranger) for person in COUNTS), to("Bo", nearly_bo)]
     np.testing.assert_allclose(trials.strangers, expected, atol=1e-6)
-    assert trials.known_people.tolist() == trials.stranger_people[:1].tolist()
-    assert len(set(trials.stranger_people)) == 3
+    assert len({*trials.known_people, *trials.stranger_people}) == 3 and not trials.known_as_strangers
+
+    pooled = trials_of_probes(gallery, probes_like([("Bo", nearly_bo)]), rule, neighbours=1)
+    np.testing.assert_allclose(pooled.known, [to("Bo", nearly_bo)], atol=1e-6)
+    np.testing.assert_allclose(
+        pooled.strangers, [max(to(person, nearly_bo) for person in COUNTS if person != "Bo")], atol=1e-6
+    )
+    assert pooled.known_people.tolist() == pooled.stranger_people.tolist() and pooled.known_as_strangers
 
 
 def test_enrolled_photographs_prove_nothing_of_their_people(gallery: Gallery, images: list[EnrolledImage]) -> None:
-    probes = probes_like([("Ann", images[0].embedding), ("Eve", None), ("Ann", unit(images[0].embedding + 0.1))])
+    probes = probes_like([("Ann", images[0].embedding), ("Ann", None), ("Ann", unit(images[0].embedding + 0.1))])
     assert enrolled_probes(gallery, probes).tolist() == [True, False, False]
     trials = trials_of_probes(gallery, probes, "mean", 5)
     assert (len(trials.known), len(trials.strangers)) == (1, 2)
+
+
+def test_strangers_without_a_face_are_not_replaced_by_known_people(
+    gallery: Gallery, images: list[EnrolledImage]
+) -> None:
+    trials = trials_of_probes(gallery, probes_like([("Ann", images[0].embedding), ("Eve", None)]), "mean", 5)
+    assert len(trials.strangers) == 0 and not trials.known_as_strangers
+
+
+def test_known_people_do_not_dilute_the_rate_of_strangers(make_gallery: MakeGallery) -> None:
+    """Five people who are like nobody else, and strangers of whom some are like one of them."""
+    people = [f"person {number}" for number in range(5)]
+    axes = np.eye(16, dtype=np.float32)
+    enrolled = [
+        EnrolledImage(person, "1.jpg", f"{number:064x}", axes[number], 1.0) for number, person in enumerate(people)
+    ]
+    known = [
+        (person, unit(axes[number] + np.float32(0.1) * axes[6 + face]))
+        for number, person in enumerate(people)
+        for face in range(10)
+    ]
+    likeness = np.linspace(0.1, 0.9, 60, dtype=np.float32)
+    strangers = [("unknown", like * axes[0] + np.sqrt(1 - like**2) * axes[15]) for like in likeness]
+    gallery = make_gallery(enrolled)
+    trials = trials_of_probes(gallery, probes_like([*known, *strangers]), "mean", 5)
+    found = choose_threshold(trials, 0.1, resamples=20)
+    assert found.stranger_faces == 60 and found.far == np.mean(likeness >= found.threshold) == 0.1
+    assert found.tar == 1
+    with pytest.raises(UnsupportedRateError, match=r"there are 60; ask for 0\.05 or more"):
+        choose_threshold(trials, 0.03)
 
 
 def test_known_people_who_are_taken_for_others_are_no_right_matches(

@@ -1,6 +1,7 @@
 """Who is named: by the threshold that is given, the calibrated or a provisional one, each said to be what it is."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,9 +36,8 @@ def gallery(make_gallery: Callable[..., Gallery]) -> Gallery:
 
 
 def calibrated(gallery: Gallery, **changes: object) -> Gallery:
-    calibration, _ = calibrate(
-        gallery, trials_inside(gallery, "mean"), 0.1, rule="mean", neighbours=5, source="photographs", data="0" * 64
-    )
+    trials = replace(trials_inside(gallery, "mean"), known_as_strangers=False)
+    calibration, _ = calibrate(gallery, trials, 0.1, rule="mean", neighbours=5, source="photographs", data="0" * 64)
     with changing(gallery.folder) as change:
         change.set_calibration({**calibration.model_dump(mode="json"), **changes})
     return Gallery.open(gallery.folder)
@@ -119,6 +119,14 @@ def test_what_has_changed_since_is_said(gallery: Gallery, enrol: Callable[..., E
     assert decision_for(Gallery.open(gallery.folder), threshold=0.5, rule="image").warnings == ()
     inside = calibrated(gallery, source="inside the gallery")
     assert "its own images only" in decision_for(inside).warnings[-1]
+
+
+def test_a_calibration_without_strangers_is_said_to_be_one(gallery: Gallery) -> None:
+    found = calibration_of(calibrated(gallery))
+    assert found is not None
+    pooled = calibrated(gallery, threshold={**found.threshold.model_dump(mode="json"), "known_as_strangers": True})
+    (warning,) = decision_for(pooled).warnings
+    assert "calibrated without strangers" in warning
 
 
 def test_a_calibration_of_another_format_is_refused(gallery: Gallery) -> None:

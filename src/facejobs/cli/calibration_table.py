@@ -16,11 +16,16 @@ def to_table(gallery: Gallery, calibration: Calibration, probes: Probes | None) 
     """Return the calibration of `gallery`, and the strangers among `probes` who are named, as lines for a terminal."""
     found, probability = calibration.threshold, calibration.probability
     low, high = found.threshold_interval
+    tried = (
+        f"{found.strangers:,} known people, each tried against everybody else,"
+        if found.known_as_strangers
+        else count_of(found.strangers, "stranger")
+    )
     lines = [
         f"{printable(str(gallery.folder))}: rule {calibration.rule}, measured on {calibration.source}",
         f"  threshold          {found.threshold:.4f}  [{low:.4f}, {high:.4f}]",
         f"  false-accept rate  {_rate(found.far, found.far_interval)}  of {count_of(found.stranger_faces, 'face')} of "
-        f"{count_of(found.strangers, 'stranger')} are named (at most {found.target:g} asked for)",
+        f"{tried} are named (at most {found.target:g} asked for)",
     ]
     if found.tar is not None and found.tar_interval is not None:
         lines.append(
@@ -42,7 +47,12 @@ def warnings_of(calibration: Calibration) -> list[str]:
             "this was measured on the gallery's own images, which says little of other photographs: those of one "
             "person were often taken on one day, and no stranger is among them. --photographs measures real ones"
         )
-    elif not found.known_faces:
+    elif found.known_as_strangers:
+        warnings.append(
+            "no photograph shows a stranger, so those of known people were tried instead, each against everybody else; "
+            "true strangers may be named more often. Add a folder unknown with people who are not in the gallery"
+        )
+    if calibration.source != "inside the gallery" and not found.known_faces:
         warnings.append(
             "no photograph counts for a person of the gallery (no folder is named as one, or theirs are enrolled), so "
             "it is not known how often known people are recognised, and there are no probabilities"

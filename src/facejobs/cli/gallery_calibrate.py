@@ -30,8 +30,8 @@ def calibrate(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder with a folder for each person: those in the gallery are known, all others strangers. Without "
-            "it, the gallery's own images.",
+            help="Folder with a folder for each person: those in the gallery are known, all others strangers, who "
+            "alone set the threshold. Without it, the gallery's own images.",
         ),
     ] = None,
     detector: Annotated[
@@ -113,17 +113,19 @@ def _trials(gallery: "Gallery", probes: "Probes | None", rule: "Rule", neighbour
 
     if probes is None:
         return trials_inside(gallery, rule)
+    trials = trials_of_probes(gallery, probes, rule, neighbours)
     missed = int((~probes.searched).sum())
     if missed:
         typer.echo(f"no face was found in {missed:,} of {len(probes.names):,} photographs; they are left out", err=True)
     enrolled = int(enrolled_probes(gallery, probes).sum())
     if enrolled:
+        use = "count as strangers to everybody else only" if trials.known_as_strangers else "are left out"
         typer.echo(
             f"warning: {enrolled:,} of {len(probes.names):,} photographs are enrolled in the gallery, so that they are "
-            "recognised proves nothing; they count as strangers to everybody else only",
+            f"recognised proves nothing; they {use}",
             err=True,
         )
-    return trials_of_probes(gallery, probes, rule, neighbours)
+    return trials
 
 
 def _probes(
@@ -131,14 +133,16 @@ def _probes(
 ) -> "Probes":
     """Embed the photographs, unless there are too few of them whatever they show."""
     from facejobs.evaluation.accept_threshold import require_strangers
+    from facejobs.gallery.calibration_trials import STRANGER, find_people
     from facejobs.gallery.probes import find_probes, read_probes
 
     assert recogniser is not None
     source = _source(detector, recogniser, scale)
     gallery.require_models(source.models.get("detector", gallery.detector), source.models["recogniser"])
-    count = len(find_probes(photographs))
-    require_strangers(count, far)
-    with _progress(count) as advance:
+    persons = [person for person, _ in find_probes(photographs)]
+    strangers = int((find_people(gallery, persons) == STRANGER).sum())
+    require_strangers(strangers or len(persons), far, known_as_strangers=not strangers)
+    with _progress(len(persons)) as advance:
         return read_probes(photographs, source, advance)
 
 

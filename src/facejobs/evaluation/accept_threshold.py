@@ -38,6 +38,8 @@ class IdentificationTrials:
 
     `known_right` (K,) says whether the best match was the right person. `known_people` (K,) and `stranger_people` (S,)
     number the people shown, one number for a person in both: faces of one person are not independent of each other.
+    `known_as_strangers`: there were no strangers, and their faces are those of known people, each compared with
+    everybody else. True strangers may be more similar to somebody.
     """
 
     known: Scores
@@ -45,6 +47,7 @@ class IdentificationTrials:
     known_people: NDArray[np.int64]
     strangers: Scores
     stranger_people: NDArray[np.int64]
+    known_as_strangers: bool = False
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.known).all() and np.isfinite(self.strangers).all()):
@@ -58,6 +61,7 @@ class AcceptThreshold:
     `target` is the rate asked for, `far` the measured share of strangers' faces that get a name, `tar` that of known
     people's faces that get theirs (None where no face of a known person was tried). Intervals are 95 %: that of
     `threshold` says where other strangers would have put it, those of the rates what they may be at this threshold.
+    `known_as_strangers` as in IdentificationTrials.
     """
 
     target: float
@@ -69,6 +73,7 @@ class AcceptThreshold:
     tar_interval: tuple[float, float] | None
     stranger_faces: int
     strangers: int
+    known_as_strangers: bool
     known_faces: int
     known_people: int
 
@@ -85,7 +90,7 @@ def choose_threshold(
     """
     if not 0 < target < 1:
         raise ValueError(f"{target} is no rate between 0 and 1")
-    require_strangers(len(trials.strangers), target)
+    require_strangers(len(trials.strangers), target, trials.known_as_strangers)
     ordered = _ordered(trials)
     threshold = ordered.threshold_at_far(target)
     accepted = trials.strangers >= threshold
@@ -107,20 +112,25 @@ def choose_threshold(
         tar_interval=_share_interval(right, trials.known_people, resamples, seed) if len(right) else None,
         stranger_faces=len(trials.strangers),
         strangers=number,
+        known_as_strangers=trials.known_as_strangers,
         known_faces=len(trials.known),
         known_people=len(np.unique(trials.known_people)),
     )
 
 
-def require_strangers(faces: int, target: float) -> None:
-    """Raise UnsupportedRateError where so few strangers' faces say nothing of the false-accept rate `target`."""
+def require_strangers(faces: int, target: float, known_as_strangers: bool = False) -> None:
+    """Raise UnsupportedRateError where so few strangers' faces say nothing of the false-accept rate `target`.
+
+    `known_as_strangers` as in IdentificationTrials.
+    """
     needed = trials_to_exclude(target)
     if faces < needed:
         ask = f"ask for {strictest_rate(faces):g} or more, or bring" if faces > RULE_OF_THREE else "bring"
+        whose = " (of known people, since there is no stranger)" if known_as_strangers else ""
         raise UnsupportedRateError(
             f"a false-accept rate of {target:g} needs at least {needed:,} strangers' faces (3 / rate, the rule of "
-            f"three: with fewer, not even a test without false accepts would prove it), and there are {faces:,}; {ask} "
-            "more faces of people who are not in the gallery"
+            f"three: with fewer, not even a test without false accepts would prove it), and there are {faces:,}"
+            f"{whose}; {ask} that many faces of people who are not in the gallery"
         )
 
 

@@ -43,6 +43,7 @@ class ThresholdRecord(_Part):
     tar_interval: tuple[Rate, Rate] | None
     stranger_faces: int
     strangers: int
+    known_as_strangers: bool
     known_faces: int
     known_people: int
 

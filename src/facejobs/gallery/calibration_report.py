@@ -34,9 +34,10 @@ def save_calibration(
     (folder / "trials.npz").write_bytes(arrays.getbuffer())
     if reliability is not None:
         found = calibration.threshold
+        others = "known people against everybody else" if found.known_as_strangers else "strangers"
         title = (
             f"{found.known_faces:,} faces of {found.known_people:,} known people and {found.stranger_faces:,} of "
-            f"{found.strangers:,} strangers\n"
+            f"{found.strangers:,} {others}\n"
             f"Platt scaling for people left out of the fit ({calibration.source}, rule {calibration.rule})"
         )
         draw_reliability(reliability, title, folder / "reliability.png")

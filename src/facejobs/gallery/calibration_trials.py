@@ -1,5 +1,7 @@
 """Faces compared with a gallery to calibrate it: enrolled ones against the others, or photographs against all."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,12 +12,14 @@ from facejobs.gallery.store import Gallery
 
 Embeddings = NDArray[np.float32]
 Numbers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+STRANGER = -1
 
 MOST_ENROLLED = 5000
 """Of a large gallery no more images are tried."""
 _FACES_AT_ONCE = 512
 _ROWS_AT_ONCE = 1 << 15
-_STRANGER = -1
 _NO_DIRECTION = 1e-6
 _SAME_PHOTOGRAPH = 1 - 1e-5
 
@@ -23,20 +27,28 @@ _SAME_PHOTOGRAPH = 1 - 1e-5
 def trials_of_probes(gallery: Gallery, probes: Probes, rule: Rule, neighbours: int) -> IdentificationTrials:
     """Compare the photographs of people who are in the gallery, and of people who are not, with everybody in it.
 
-    Somebody who is in it is also tried as a stranger, by the best match that is somebody else, and only so by a
-    photograph that is enrolled.
+    Only where all are in it are they tried as strangers too, by the best match that is somebody else: with true
+    strangers that would dilute their rate. A photograph that is enrolled says nothing of its own person.
     """
-    of_person = {person: gallery.people.find(person) for person in set(probes.persons)}
-    numbers = [of_person[person] for person in probes.persons]
-    own = np.array([_STRANGER if number is None else number for number in numbers], np.int64)[probes.searched]
+    own = find_people(gallery, probes.persons)
+    pooled = not (own == STRANGER).any()
+    own = own[probes.searched]
     matches = match(gallery, probes.embeddings[probes.searched], rule, neighbours)
     first_is_own = matches.person[:, 0] == own
     others = np.where(first_is_own, matches.similarity[:, 1], matches.similarity[:, 0])
-    known = (own != _STRANGER) & ~enrolled_probes(gallery, probes)[probes.searched]
-    return _trials(known, first_is_own, matches.similarity[:, 0], others, probes.subjects[probes.searched])
+    known = (own != STRANGER) & ~enrolled_probes(gallery, probes)[probes.searched]
+    subjects = probes.subjects[probes.searched]
+    strangers = np.full(len(own), True) if pooled else own == STRANGER
+    return _trials(known, strangers, first_is_own, matches.similarity[:, 0], others, subjects, pooled)
 
 
-def enrolled_probes(gallery: Gallery, probes: Probes) -> NDArray[np.bool_]:
+def find_people(gallery: Gallery, persons: Sequence[str]) -> Numbers:
+    """The number of each of these persons in the gallery, STRANGER for who is not in it."""
+    numbers = {person: gallery.people.find(person) for person in set(persons)}
+    return np.array([STRANGER if numbers[person] is None else numbers[person] for person in persons], np.int64)
+
+
+def enrolled_probes(gallery: Gallery, probes: Probes) -> Flags:
     """Which photographs (P,) are enrolled themselves: that they are recognised proves nothing."""
     enrolled = probes.searched.copy()
     nearest = match(gallery, probes.embeddings[probes.searched], "image").similarity[:, 0]
@@ -51,7 +63,7 @@ def accepted_strangers(
 
     One that is very similar may show that person, under another name or in a folder of strangers.
     """
-    strangers = np.array([gallery.people.find(person) is None for person in probes.persons]) & probes.searched
+    strangers = (find_people(gallery, probes.persons) == STRANGER) & probes.searched
     matches = match(gallery, probes.embeddings[strangers], rule, neighbours)
     found = [
         (probes.names[probe], gallery.people[person], similarity)
@@ -78,20 +90,28 @@ def trials_inside(gallery: Gallery, rule: Rule, most: int = MOST_ENROLLED, seed:
         _, others = _own_and_others(faces, people, np.full(len(rows), -1), gallery.means, gallery.person_of_mean)
     else:
         own, others = _own_and_others(faces, people, rows, gallery.embeddings, gallery.person_of_row)
-    return _trials(np.isfinite(own), own > others, np.maximum(own, others), others, people)
+    everybody = np.full(len(rows), True)
+    return _trials(np.isfinite(own), everybody, own > others, np.maximum(own, others), others, people, pooled=True)
 
 
 def _trials(
-    known: NDArray[np.bool_], right: NDArray[np.bool_], best: Embeddings, others: Embeddings, subjects: Numbers
+    known: Flags,
+    strangers: Flags,
+    right: Flags,
+    best: Embeddings,
+    others: Embeddings,
+    subjects: Numbers,
+    pooled: bool,
 ) -> IdentificationTrials:
     """`others` is the best similarity to somebody else, -inf where there is nobody else."""
-    strangers = np.isfinite(others)
+    strangers = strangers & np.isfinite(others)
     return IdentificationTrials(
         known=best[known].astype(np.float64),
         known_right=right[known],
         known_people=subjects[known],
         strangers=others[strangers].astype(np.float64),
         stranger_people=subjects[strangers],
+        known_as_strangers=pooled,
     )
 
 

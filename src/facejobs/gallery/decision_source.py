@@ -90,6 +90,11 @@ def _warnings(gallery: Gallery, calibration: Calibration) -> tuple[str, ...]:
             f"{gallery.folder} was calibrated on its own images only, which says little of other photographs; "
             f"facejobs gallery calibrate {gallery.folder} --photographs FOLDER … measures those"
         )
+    elif calibration.threshold.known_as_strangers:
+        warnings.append(
+            f"{gallery.folder} was calibrated without strangers, who may be named more often than known people are "
+            "confused; calibrate it again with photographs of people who are not in it"
+        )
     return tuple(warnings)
 
 
