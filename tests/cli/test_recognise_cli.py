@@ -281,6 +281,22 @@ def test_recognitions_that_cannot_be_asked_for(world: World, options: tuple[obje
     assert not (world.folder / "out").exists()
 
 
+@pytest.mark.parametrize("inside", [".", "results", "Bo/deeper/results", "../link/results"])
+def test_results_among_the_photographs_are_refused(world: World, inside: str) -> None:
+    (world.folder / "link").symlink_to(world.labelled)
+    before = sorted(world.labelled.rglob("*"))
+    place = (world.labelled, world.gallery, *world.models)
+    done = world.facejobs("recognise", *place, world.labelled / inside, "--threshold", 0.9, "--draw")
+    assert done.returncode == ExitCode.USAGE and "outside the photographs" in done.stderr
+    assert sorted(world.labelled.rglob("*")) == before
+
+
+def test_results_beside_the_photographs_are_not_among_them(world: World) -> None:
+    outside = world.labelled / ".." / "labelled results"
+    done = world.facejobs("recognise", world.labelled / "Bo", world.gallery, *world.models, outside, "--threshold", 0.9)
+    assert done.returncode == 0 and (outside / "results.jsonl").exists()
+
+
 @pytest.mark.parametrize(("failure", "code"), [(OSError(errno.ENOSPC, "No space left on device"), 8), (None, 130)])
 def test_what_ends_early_leaves_nothing(
     world: World, failure: OSError | None, code: int, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,6 +82,8 @@ def recognise(
     from facejobs.gallery.store import Gallery
     from facejobs.inference.face_pipeline import FacePipeline
 
+    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(photographs)):
+        raise typer.BadParameter("name a folder outside the photographs", param_hint="OUT")
     chosen_rule, shown = rule_of(rule), TestScale.parse(scale)
     with fresh_directory(out) as folder:
         paths = find_photographs(photographs)
