@@ -163,6 +163,29 @@ def labels_without_faces(data: Path) -> None:
     (data / "train" / "label.txt").write_text("# event/0.jpg\n# event/1.jpg\n# event/2.jpg\n# event/3.jpg\n")
 
 
+def relabel_faces(data: Path, size: str) -> None:
+    labels = data / "train" / "label.txt"
+    labels.write_text(labels.read_text().replace(" 32 32\n", f" {size}\n"))
+
+
+def faces_without_area(data: Path) -> None:
+    relabel_faces(data, "0 0")
+
+
+def invalid_faces(data: Path) -> None:
+    lines = [f"event/{number}.jpg\n1\n20 20 32 32 0 0 0 1 0 0\n" for number in range(12)]
+    (data / "train" / "label.txt").write_text("".join(lines))
+
+
+def faces_too_small_for_any_crop(data: Path) -> None:
+    # The smallest crop, of 38 pixels, becomes 64: 2.9 become 4.9.
+    relabel_faces(data, "2.9 2.9")
+
+
+def ignored_faces_of_val(data: Path) -> None:
+    (data / "val" / "label.txt").write_text("# event/0.jpg\n1 1 0 9\n")
+
+
 def missing_photographs(data: Path) -> None:
     (data / "train" / "images" / "event" / "3.jpg").unlink()
     (data / "train" / "images" / "event" / "5.jpg").unlink()
@@ -195,6 +218,10 @@ def without_images(data: Path) -> None:
     [
         (empty_labels, "train/label.txt"),
         (labels_without_faces, "no face is labelled"),
+        (faces_without_area, r"train/label.txt: every labelled face is ignored"),
+        (invalid_faces, r"train/label.txt: every labelled face is ignored"),
+        (faces_too_small_for_any_crop, r"train/label.txt: no face is ever 5 pixels wide and high .* of 64 pixels"),
+        (ignored_faces_of_val, r"val/label.txt: every labelled face is ignored"),
         (
             missing_photographs,
             r"label.txt:7: .*event/3.jpg is missing, the first of 2 that are; .*data check .*train`",
@@ -215,6 +242,15 @@ def test_bad_data_are_refused_in_words_and_the_corrected_run_begins(data, tmp_pa
         train(data, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert train(whole, tmp_path / "out").step == 6
+
+
+def test_faces_that_just_count_are_trained_on_and_ignored_ones_are_not_counted(data, tmp_path, caplog) -> None:
+    relabel_faces(data, "3 3\n40 40 0 0")
+    with caplog.at_level("INFO"):
+        assert train(data, tmp_path / "out").step == 6
+    assert "12 images, 12 faces, 6 steps" in caplog.text
+    with pytest.raises(DataError, match="no face is ever 65 pixels"):
+        train(data, tmp_path / "other", smallest_face=65)
 
 
 @pytest.mark.parametrize(

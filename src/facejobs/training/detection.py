@@ -25,6 +25,8 @@ from facejobs.training.detection_sets import (
     MeasuredSplit,
     Predictor,
     choose_splits,
+    count_faces,
+    require_large_faces,
     require_photographs,
     split_folders,
 )
@@ -83,19 +85,7 @@ class _Detection:
         self._splits = split_folders(data)
         self._split = DetectionSplit.open(self._splits.train)
         require_photographs(self._split)
-        self.parameters = parameters
-        self._make_engine = make_engine
-        self._watched: list[MeasuredSplit] = []
-        self.facts = {
-            "path": str(self._split.folder),
-            "fingerprint": self._split.fingerprint(),
-            "images": len(self._split),
-            "faces": sum(len(image) for image in self._split.images),
-        }
-
-    def batches(self, slots: range) -> DetectionBatches:
-        parameters = self.parameters
-        augmentation = PhotoAugmentation(
+        self._augmentation = PhotoAugmentation(
             brightness=parameters.brightness,
             contrast=parameters.contrast,
             colour=parameters.colour,
@@ -103,11 +93,24 @@ class _Detection:
             mirror=parameters.mirror,
             smallest_face=parameters.smallest_face,
         )
+        require_large_faces(self._split, self._augmentation, parameters.image_sizes)
+        self.parameters = parameters
+        self._make_engine = make_engine
+        self._watched: list[MeasuredSplit] = []
+        self.facts = {
+            "path": str(self._split.folder),
+            "fingerprint": self._split.fingerprint(),
+            "images": len(self._split),
+            "faces": count_faces(self._split),
+        }
+
+    def batches(self, slots: range) -> DetectionBatches:
+        parameters = self.parameters
         return DetectionBatches(
             self._split,
             parameters.batch_size,
             parameters.seed,
-            augmentation,
+            self._augmentation,
             LAYOUT,
             parameters.image_sizes,
             parameters.threads,

@@ -14,7 +14,8 @@ from facejobs.data.detection.cascade import detect_cascade
 from facejobs.data.detection.detection_split import IMAGES, LABELS, DetectionSplit, find_splits
 from facejobs.data.detection.faces import Detections
 from facejobs.data.detection.haar_cascade import NMS_IOU, HaarCascade
-from facejobs.data.detection.photographs import read_photograph
+from facejobs.data.detection.photo_augmentation import PhotoAugmentation
+from facejobs.data.detection.photographs import open_photograph, read_photograph
 from facejobs.data.detection.prediction import DecodingSettings, Forward, RawPredictions
 from facejobs.data.detection.test_scale import TestScale, detect_at, detect_scaled
 from facejobs.data.errors import DataError
@@ -60,7 +61,7 @@ def split_folders(data: Path) -> SplitFolders:
 
 
 def require_photographs(split: DetectionSplit) -> None:
-    """Raise DataError where a labelled photograph of `split` is missing, or no face is labelled."""
+    """Raise DataError where a labelled photograph of `split` is missing, or no labelled face counts."""
     labels = split.folder / LABELS
     missing = [image for image in split.images if not split.path_of(image).is_file()]
     if missing:
@@ -71,6 +72,41 @@ def require_photographs(split: DetectionSplit) -> None:
         )
     if not any(len(image) for image in split.images):
         raise DataError(f"{labels}: no face is labelled; give a split with labelled faces")
+    if not count_faces(split):
+        raise DataError(
+            f"{labels}: every labelled face is ignored, for it is marked as such or its box has no area; give a split "
+            "with faces that count"
+        )
+
+
+def count_faces(split: DetectionSplit) -> int:
+    """How many labelled faces are not ignored."""
+    return sum(int((~image.ignored).sum()) for image in split.images)
+
+
+def require_large_faces(split: DetectionSplit, augmentation: PhotoAugmentation, image_sizes: tuple[int, ...]) -> None:
+    """Raise DataError where every face of `split` is too small, whatever crop of its photograph is trained on.
+
+    Photographs are read, up to the first that shows a larger face; what cannot be read is skipped.
+    """
+    seen = False
+    for image in split.images:
+        if image.ignored.all():
+            continue
+        try:
+            photograph = open_photograph(split.path_of(image))
+        except DataError:
+            continue
+        seen = True
+        if augmentation.can_count(photograph.height, photograph.width, image, max(image_sizes)).any():
+            return
+    if seen:
+        raise DataError(
+            f"{split.folder / LABELS}: no face is ever {augmentation.smallest_face:g} pixels wide and high within a "
+            f"training image of {max(image_sizes)} pixels, and smaller ones are left out: correct the labels, or give "
+            f"a lower --smallest-face, lower --crop-scales or larger --image-sizes. `facejobs data check "
+            f"{split.folder}` shows how large faces are"
+        )
 
 
 class Predictor(Protocol):

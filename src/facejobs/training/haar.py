@@ -17,7 +17,13 @@ from facejobs.data.detection.haar_samples import write_haar_samples
 from facejobs.data.model_folder import describe_files
 from facejobs.training.checkpoints import Checkpoint
 from facejobs.training.data_kind import refuse_other_kind
-from facejobs.training.detection_sets import MeasuredSplit, choose_splits, require_photographs, split_folders
+from facejobs.training.detection_sets import (
+    MeasuredSplit,
+    choose_splits,
+    count_faces,
+    require_photographs,
+    split_folders,
+)
 from facejobs.training.distributed.group import Alone, WorkerGroup
 from facejobs.training.errors import ParameterError
 from facejobs.training.haar_parameters import WINDOW, HaarParameters
@@ -63,7 +69,7 @@ def train_haar(
         "path": str(split.folder),
         "fingerprint": split.fingerprint(),
         "images": len(split),
-        "faces": sum(len(image) for image in split.images),
+        "faces": count_faces(split),
     }
     with RunFolder(output, "detection", parameters, facts) as folder, _wiped(folder.path / _WORK) as work:
         if folder.complete:

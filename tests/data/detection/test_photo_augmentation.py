@@ -85,6 +85,30 @@ def test_faces_are_kept_where_their_centre_is_inside_and_landmarks_follow(
     np.testing.assert_allclose(points, expected, atol=0.01)
 
 
+@given(
+    sides, sides, box_tables(6), seeds, st.sampled_from([(), (0.3, 1.0), (0.45, 1.7), (1.5,)]), st.floats(0, 2 * SIZE)
+)
+def test_a_face_that_counts_in_any_crop_is_one_that_can(
+    height: int, width: int, boxes: np.ndarray, seed: int, scales: tuple[float, ...], smallest: float
+) -> None:
+    augmentation = PhotoAugmentation(crop_scales=scales, smallest_face=smallest)
+    image = labelled(boxes)
+    crop = cropped(augmentation, seed, height, width, image)
+    can = augmentation.can_count(height, width, image, SIZE)
+    for number in range(len(boxes)):
+        alone = augmentation.crop_faces(labelled(boxes[number : number + 1]), crop, SIZE)
+        assert can[number] or alone.ignored.all()
+
+
+def test_faces_that_cannot_count_are_ignored_outside_or_too_small_for_the_smallest_crop() -> None:
+    boxes = np.array([[10, 10, 13, 13], [10, 10, 12.9, 20], [10, 10, 30, 30], [-20, 5, 15, 25]], np.float32)
+    image = labelled(boxes, np.array([False, False, True, False]))
+    # The smallest crop is 57.6, that is 58, pixels wide: 3 become 4.97.
+    augmentation = PhotoAugmentation(crop_scales=(1, 0.6), smallest_face=4.9)
+    assert augmentation.can_count(96, 200, image, SIZE).tolist() == [True, False, False, False]
+    assert PhotoAugmentation(smallest_face=SIZE + 1).can_count(96, 200, image, SIZE).tolist() == [False] * 4
+
+
 @given(st.integers(20, 250), st.integers(20, 250), seeds, st.sampled_from([(0.3,), (0.6, 1.0), (1.0, 2.0), ()]))
 def test_pixels_go_where_landmarks_go(height: int, width: int, seed: int, scales: tuple[float, ...]) -> None:
     """The photograph says in every pixel where it is: red its column, green its row."""

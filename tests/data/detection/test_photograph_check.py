@@ -44,13 +44,14 @@ def test_clean_data(write_split: WriteSplit, photograph: Photograph, tmp_path: P
     write_split(
         lines, {"a.jpg": photograph(1), "day/b.jpg": photograph(2, 30, 50), "notes.md": b"no image"}, "data/train"
     )
-    write_split("b.jpg\n1\n0 0 80 60 0 0 0 1 0 0\n", {"b.jpg": photograph(3)}, "data/test")
+    faces = "0 0 80 60 0 0 0 1 0 0\n0 0 80 60 0 0 0 0 0 0\n"
+    write_split(f"b.jpg\n2\n{faces}", {"b.jpg": photograph(3)}, "data/test")
     report = check(tmp_path / "data")
     assert found(report) == []
     train, test = report.splits
     assert (train.name, train.dialect, train.images, train.images_without_faces) == ("train", "retinaface", 2, 1)
     assert (train.faces, train.with_landmarks, train.ignored) == (2, 1, 0)
-    assert (test.name, test.dialect, test.faces, test.ignored) == ("test", "wider", 1, 1)
+    assert (test.name, test.dialect, test.faces, test.ignored) == ("test", "wider", 2, 1)
     assert (report.smallest, report.largest) == ((30, 50), (60, 80))
     spread = report.face_heights
     assert spread and (spread.minimum, spread.maximum) == (5, 60)
@@ -58,7 +59,7 @@ def test_clean_data(write_split: WriteSplit, photograph: Photograph, tmp_path: P
         (4, 7, 1),
         (8, 15, 1),
         (16, 31, 0),
-        (32, 63, 1),
+        (32, 63, 2),
     ]
 
 
@@ -93,6 +94,13 @@ def test_labels_that_give_nothing_to_train_on(write_split: WriteSplit, photograp
     report = check(write_split(labels, {"a.jpg": photograph(1)}))
     assert [(finding.severity, finding.kind) for finding in report.findings.shown] == [("error", "label")]
     assert str(report.path / "label.txt") in report.findings.shown[0].place + message(report)
+
+
+def test_labels_of_which_no_face_counts(write_split: WriteSplit, photograph: Photograph) -> None:
+    report = check(
+        write_split("a.jpg\n1\n0 0 80 60 0 0 0 1 0 0\nb.jpg\n0\n", {"a.jpg": photograph(1), "b.jpg": photograph(2)})
+    )
+    assert found(report) == [("warning", "all-ignored", "label.txt")]
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,10 @@ def _compare(split: _Split, verdicts: dict[Path, PhotographVerdict], log: Findin
             _note(log, "warning", "unlabelled", f"{labels.name} does not name this image; nothing reads it", path)
     if not any(len(image) for image in labelled.values()):
         _note(log, "error", "label", "no image of this file has a face", labels)
+    elif all(image.ignored.all() for image in labelled.values()):
+        _note(
+            log, "warning", "all-ignored", "all faces of this file are ignored: nothing to train or measure on", labels
+        )
 
 
 def _check_copies(splits: list[_Split], verdicts: dict[Path, PhotographVerdict], log: FindingLog) -> None:

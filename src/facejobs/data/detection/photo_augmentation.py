@@ -14,6 +14,7 @@ from facejobs.data.epoch_order import AUGMENTATION_STREAM, random_stream
 from facejobs.data.normalization import PADDING
 
 _ATTEMPTS = 100
+_ROUNDING = 1e-3
 
 
 class Crop(NamedTuple):
@@ -105,7 +106,7 @@ class PhotoAugmentation(ColourJitter):
         boxes = np.maximum(image.boxes[~image.ignored], 0)
         boxes = np.minimum(boxes, np.array([width, height] * 2, np.float32))
         boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
-        scales = np.array(self.crop_scales or [max(height, width) / min(height, width)])
+        scales = self._scales(height, width)
         chosen = scales[np.minimum((attempts[:, 0] * len(scales)).astype(np.intp), len(scales) - 1)]
         sides = np.maximum(np.rint(chosen * min(height, width)).astype(np.int64), 1)
         sides[-1] = max(height, width)
@@ -123,6 +124,28 @@ class PhotoAugmentation(ColourJitter):
         x = _along(width, int(left[pick]), side, draws.size)
         y = _along(height, int(top[pick]), side, draws.size)
         return Crop((x[0], y[0], x[1], y[1]), (x[2], y[2], x[3], y[3]), bool(draws.mirror[number]))
+
+    def can_count(self, height: int, width: int, image: LabelledImage, size: int) -> NDArray[np.bool_]:
+        """Return which faces (N,) of a photograph may come out of `crop_faces` not ignored, at `size` pixels.
+
+        The others never do. Where crops are padded, some that are a pixel too small are among those that may.
+        """
+        whole = np.array([width, height], np.float32)
+        corners = image.boxes.reshape(-1, 2, 2)
+        centre = (corners[:, 0] + corners[:, 1]) / 2
+        centred = ((centre > 0) & (centre < whole)).all(axis=1)
+        corners = np.minimum(np.maximum(corners, 0), whole)
+        short, long = sorted((height, width))
+        crops = np.append(np.maximum(np.rint(self._scales(height, width) * short), 1), long)
+        # What is padded begins and ends at whole pixels.
+        slack = np.where(crops > short, 1, _ROUNDING)
+        shown = np.minimum((corners[:, 1] - corners[:, 0])[..., None] * (size / crops) + slack, size)
+        large = (shown >= self.smallest_face).all(axis=1).any(axis=1)
+        can: NDArray[np.bool_] = ~image.ignored & centred & large
+        return can
+
+    def _scales(self, height: int, width: int) -> NDArray[np.float64]:
+        return np.array(self.crop_scales or [max(height, width) / min(height, width)])
 
     def crop_faces(self, image: LabelledImage, crop: Crop, size: int) -> CroppedFaces:
         """Return the faces of `image` that `crop` to `size` pixels shows, cut to the part of it that is no padding.
