@@ -114,6 +114,23 @@ def test_calibrated_once_it_tells_known_people_from_strangers(world: World) -> N
     assert (decision["source"], decision["rule"], decision["gallery"]["people"]) == ("calibration", "mean", 3)
 
 
+def test_a_gallery_in_storage_is_calibrated_as_a_copy(world: World) -> None:
+    """As docs/how-to/recognise-people.md says."""
+    version, calibrated = world.folder / "store" / "V0001", world.folder / "store" / "calibrated"
+    assert world.facejobs("storage", "put", world.gallery, version).returncode == 0
+    shutil.rmtree(world.gallery)
+    before = {path.name: path.read_bytes() for path in version.iterdir()}
+    assert world.facejobs("storage", "get", version, world.gallery).returncode == 0
+    assert world.calibrate("--far", 0.1).returncode == 0
+    assert world.facejobs("storage", "put", world.gallery, calibrated).returncode == 0
+    assert {path.name: path.read_bytes() for path in version.iterdir()} == before
+    shutil.rmtree(world.gallery)
+    assert world.facejobs("storage", "get", calibrated, world.gallery).returncode == 0
+    assert world.facejobs("gallery", "verify", world.gallery).returncode == 0
+    assert world.recognise(world.labelled / "Bo").returncode == 0
+    assert json.loads((world.folder / "out" / "decision.json").read_text())["source"] == "calibration"
+
+
 def test_json_for_scripts(world: World) -> None:
     calibration = json.loads(world.calibrate("--far", 0.1, "--json").stdout)
     assert calibration["threshold"]["target"] == 0.1 and calibration["source"] == "photographs"
