@@ -12,9 +12,9 @@ import pytest
 from facejobs.errors import ExitCode
 
 FACEJOBS = Path(sys.executable).with_name("facejobs")
-GROUPS = ("data", "train", "evaluate", "storage", "image", "import")
+GROUPS = ("data", "train", "evaluate", "gallery", "model", "storage", "image", "import")
 COMMANDS = (
-    "detect",
+    *("detect", "recognise"),
     *("plan", "submit", "modify", "list", "versions", "show", "metrics", "delete", "gc", "export"),
     *("logs", "stop", "resume", "wait", "compare", "track", "backends", "queue"),
 )
