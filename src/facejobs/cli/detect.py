@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -56,8 +57,11 @@ def detect(
     from facejobs.inference.detection_pictures import pictures_in
     from facejobs.inference.detector import open_detector
 
-    detector = open_detector(model, TestScale.parse(scale), score)
+    at_scale = TestScale.parse(scale)
     paths = find_photographs(photographs)
+    # Of two photographs at once, each has half of the cores: nets that share all of them wait for each other.
+    threads = max(1, len(os.sched_getaffinity(0)) // min(2, len(paths)))
+    detector = open_detector(model, at_scale, score, threads)
     with (
         nullcontext() if draw is None else pictures_in(draw, photographs) as pictures,
         _progress(len(paths)) as advance,
