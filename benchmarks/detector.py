@@ -32,6 +32,7 @@ from facejobs.data.detection.detector_description import (
     DetectionOutputs,
     PhotographInput,
 )
+from facejobs.data.detection.photograph_files import threads_of_each
 from facejobs.data.detection.prediction import DecodingSettings
 from facejobs.data.model_description import GRAPH_NAME
 from facejobs.data.model_folder import describe_files, find_model_folder, write_description
@@ -126,7 +127,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = find_model_folder(options.model) if options.model else publish_untrained(Path(folder))
-        detector = open_detector(str(model), threads=max(1, len(os.sched_getaffinity(0)) // 2))
+        detector = open_detector(str(model), threads=threads_of_each(max(SIDES.values())))
         assert isinstance(detector, OnnxDetector), "MTCNN calls ONNX Runtime many times for a photograph"
         bare_graph = open_net(detector.graph.path, detector.description, None)
         print(f"{'pixels':>6}{'bare (ms)':>12}{'detect (ms)':>14}{'ratio':>9}   (medians of {options.rounds} rounds)")

@@ -5,8 +5,10 @@ python joint_batches.py DATA WORKERS STEPS WEIGHTS.npz --name value …
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from joint_parts import step_on_parts
 
 from facejobs.engines.mxnet.runtime import load_mxnet
 from facejobs.training.parameters import parse_options
@@ -31,29 +33,6 @@ def arguments_of_part(batch: Batch, part: np.ndarray, margin: float) -> list:
     ]
 
 
-def step_on_parts(engine: RecognitionEngine, batch: Batch, parts: list[np.ndarray], margin: float) -> None:
-    """Leave the sum of the parts' gradients, and the mean of the running statistics each part leads to."""
-    trained = engine._trained
-    running = {n: p for n, p in engine._named.items() if n.endswith(("running_mean", "running_var"))}
-    before = {name: parameter.data().asnumpy() for name, parameter in running.items()}
-    gradients = {name: np.zeros(parameter.shape, np.float32) for name, parameter in trained.items()}
-    after = {name: np.zeros_like(array) for name, array in before.items()}
-    for part in parts:
-        for name, parameter in running.items():
-            parameter.set_data(mx.nd.array(before[name]))
-        with mx.autograd.record():
-            loss, _ = engine._training_net(*arguments_of_part(batch, part, margin))
-        loss.backward()
-        for name, parameter in trained.items():
-            gradients[name] += parameter.grad().asnumpy()
-        for name, parameter in running.items():
-            after[name] += parameter.data().asnumpy() / len(parts)
-    for name, parameter in trained.items():
-        parameter.grad()[:] = gradients[name]
-    for name, parameter in running.items():
-        parameter.set_data(mx.nd.array(after[name]))
-
-
 def main(data: Path, workers: int, steps: int, output: Path, options: list[str]) -> None:
     parameters = RecognitionParameters.from_texts(parse_options(options))
     records = FaceRecordFile.open(data)
@@ -65,7 +44,12 @@ def main(data: Path, workers: int, steps: int, output: Path, options: list[str])
         schedule = Schedule(parameters, total)
         for step, batch in zip(range(steps), batches.start(0), strict=False):
             parts = np.split(np.arange(parameters.batch_size), workers)
-            step_on_parts(engine, batch, parts, engine._margin_at(step / total))
+            margin = engine._margin_at(step / total)
+
+            def loss_of_part(part: np.ndarray, batch: Batch = batch, margin: float = margin) -> Any:
+                return engine._training_net(*arguments_of_part(batch, part, margin))[0]
+
+            step_on_parts(engine, parts, loss_of_part)
             norm, clip = engine._global_norm(), parameters.gradient_clip
             shrink = clip / norm if clip and norm > clip else 1.0
             engine._optimizer.update(step, schedule.rate(step), shrink / parameters.batch_size)

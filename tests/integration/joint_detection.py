@@ -4,10 +4,12 @@ python joint_detection.py DATA WORKERS STEPS WEIGHTS.npz --name value …
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joint_parts import step_on_parts
 
 from facejobs.engines.mxnet.runtime import load_mxnet
 from facejobs.training.detection_parameters import LAYOUT, DetectionParameters
@@ -42,29 +44,6 @@ def loss_of_part(engine: DetectionEngine, batch: DetectionBatch, part: np.ndarra
     return sums[0]
 
 
-def step_on_parts(engine: DetectionEngine, batch: DetectionBatch, parts: list[np.ndarray]) -> None:
-    """Leave the sum of the parts' gradients, and the mean of the running statistics each part leads to."""
-    trained = engine._trained
-    running = {n: p for n, p in engine._named.items() if n.endswith(("running_mean", "running_var"))}
-    before = {name: parameter.data().asnumpy() for name, parameter in running.items()}
-    gradients = {name: np.zeros(parameter.shape, np.float32) for name, parameter in trained.items()}
-    after = {name: np.zeros_like(array) for name, array in before.items()}
-    for part in parts:
-        for name, parameter in running.items():
-            parameter.set_data(mx.nd.array(before[name]))
-        with mx.autograd.record():
-            loss = loss_of_part(engine, batch, part)
-        loss.backward()
-        for name, parameter in trained.items():
-            gradients[name] += parameter.grad().asnumpy()
-        for name, parameter in running.items():
-            after[name] += parameter.data().asnumpy() / len(parts)
-    for name, parameter in trained.items():
-        parameter.grad()[:] = gradients[name]
-    for name, parameter in running.items():
-        parameter.set_data(mx.nd.array(after[name]))
-
-
 def main(data: Path, workers: int, steps: int, output: Path, options: list[str]) -> None:
     parameters = DetectionParameters.from_texts(parse_options(options))
     split = DetectionSplit.open(data / "train")
@@ -74,7 +53,8 @@ def main(data: Path, workers: int, steps: int, output: Path, options: list[str])
     with DetectionBatches(*arguments) as batches:
         schedule = Schedule(parameters, total_steps(parameters, batches.steps_per_epoch))
         for step, batch in zip(range(steps), batches.start(0), strict=False):
-            step_on_parts(engine, batch, np.split(np.arange(parameters.batch_size), workers))
+            parts = np.split(np.arange(parameters.batch_size), workers)
+            step_on_parts(engine, parts, partial(loss_of_part, engine, batch))
             engine._scale = 1 / max(1, int((batch.labels == 1).sum()))
             norm, clip = engine._global_norm(), parameters.gradient_clip
             shrink = clip / norm if clip and norm > clip else 1.0

@@ -138,7 +138,7 @@ def test_what_a_failed_program_said_last_is_shown(photographs, fake_tools, tmp_p
 @pytest.mark.parametrize(
     ("program", "content", "message"),
     [
-        ("opencv_createsamples", "no program", "exit code 1; it said last:\n.* cannot be run: Exec format error"),
+        ("opencv_createsamples", "no program", "exit code 126; it said last:\n.* cannot be run: Exec format error"),
         ("opencv_createsamples", "#!/bin/sh\n", "ended without having written its file and said nothing"),
         ("opencv_traincascade", "#!/bin/sh\nkill -9 $$\n", "opencv_traincascade failed with exit code -9"),
     ],

@@ -2,14 +2,14 @@
 
 import json
 import math
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from facejobs.cli.progress import counting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ def detect(
     Exit code 0: all photographs were read; 3: some were not, the others were done.
     """
     from facejobs.cli.counts import count_of
-    from facejobs.data.detection.photograph_files import find_photographs
+    from facejobs.data.detection.photograph_files import find_photographs, threads_of_each
     from facejobs.data.detection.test_scale import TestScale
     from facejobs.data.errors import DataError
     from facejobs.inference.detection_pictures import pictures_in
@@ -60,11 +60,10 @@ def detect(
     at_scale = TestScale.parse(scale)
     paths = find_photographs(photographs)
     # Of two photographs at once, each has half of the cores: nets that share all of them wait for each other.
-    threads = max(1, len(os.sched_getaffinity(0)) // min(2, len(paths)))
-    detector = open_detector(model, at_scale, score, threads)
+    detector = open_detector(model, at_scale, score, threads_of_each(len(paths)))
     with (
         nullcontext() if draw is None else pictures_in(draw, photographs) as pictures,
-        _progress(len(paths)) as advance,
+        counting("detecting", len(paths), beside_output=False) as advance,
     ):
         unread = print_detections(detector, paths, as_json, pictures, advance)
         if unread == len(paths):
@@ -141,15 +140,3 @@ def _faces(found: "Detections") -> list[dict[str, Any]]:
             strict=True,
         )
     ]
-
-
-@contextmanager
-def _progress(count: int) -> Iterator[Callable[[], None]]:
-    """Show on stderr how many photographs are done; not where the faces are shown on the same terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    shown = count > 1 and sys.stderr.isatty() and not sys.stdout.isatty()
-    with Progress(console=Console(stderr=True), transient=True, disable=not shown) as progress:
-        task = progress.add_task("detecting", total=count)
-        yield lambda: progress.advance(task)

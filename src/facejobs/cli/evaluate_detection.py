@@ -1,12 +1,13 @@
 """facejobs evaluate detection."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from facejobs.cli.progress import counting
 
 if TYPE_CHECKING:
     from facejobs.data.detection.detection_split import DetectionSplit
@@ -148,7 +149,7 @@ def _detect(model: str, scale: str, split: "DetectionSplit") -> tuple[dict[str, 
 
     detector = open_to_measure(model, TestScale.parse(scale))
     found = []
-    with _progress(split) as advance:
+    with counting(f"{split.folder.name}: detecting", len(split)) as advance:
         for _, photograph in read_ahead([split.path_of(image) for image in split.images]):
             if isinstance(photograph, DataError):
                 raise photograph
@@ -176,14 +177,3 @@ def _describe(detector: "Detector") -> dict[str, Any]:
         "detector": detector.name,
         "backbone": description.backbone,
     }
-
-
-@contextmanager
-def _progress(split: "DetectionSplit") -> Iterator[Any]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"{split.folder.name}: detecting", total=len(split))
-        yield lambda: progress.advance(task)

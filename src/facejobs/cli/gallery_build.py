@@ -1,13 +1,14 @@
 """facejobs gallery build, add and report."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from facejobs.cli.progress import counting
 
 if TYPE_CHECKING:
     from facejobs.gallery.build import Enrolled, Enroller
@@ -144,7 +145,7 @@ def _enroller(
     """An enroller that names each refused photograph on stderr and shows how many are done."""
     from facejobs.gallery.build import Enroller
 
-    with _progress(len(enrolment.photographs)) as advance:
+    with counting("enrolling", len(enrolment.photographs)) as advance:
         yield Enroller(pipeline, limits, pictures, _print_refusal, advance)
 
 
@@ -152,17 +153,6 @@ def _print_refusal(refusal: "Refusal") -> None:
     from facejobs.cli.tables import printable
 
     typer.echo(f"refused: {printable(str(refusal.path))}: {printable(refusal.reason)}", err=True)
-
-
-@contextmanager
-def _progress(count: int) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    shown = count > 1 and sys.stderr.isatty()
-    with Progress(console=Console(stderr=True), transient=True, disable=not shown) as progress:
-        task = progress.add_task("enrolling", total=count)
-        yield lambda: progress.advance(task)
 
 
 def _finish(

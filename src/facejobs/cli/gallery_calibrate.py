@@ -1,11 +1,12 @@
 """facejobs gallery calibrate."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from facejobs.cli.progress import counting
 
 if TYPE_CHECKING:
     from facejobs.evaluation.accept_threshold import IdentificationTrials
@@ -142,7 +143,7 @@ def _probes(
     persons = [person for person, _ in find_probes(photographs)]
     strangers = int((find_people(gallery, persons) == STRANGER).sum())
     require_strangers(strangers or len(persons), far, known_as_strangers=not strangers)
-    with _progress(len(persons)) as advance:
+    with counting("describing", len(persons)) as advance:
         return read_probes(photographs, source, advance)
 
 
@@ -158,14 +159,3 @@ def _source(detector: str | None, recogniser: Path, scale: str) -> "FaceSource":
         return Photographs(FacePipeline.open(detector, recogniser, scale=TestScale.parse(scale)))
     embedder = Embedder.load(find_model_folder(recogniser))
     return AlignedFaces(embedder, identity_of(embedder.description))
-
-
-@contextmanager
-def _progress(count: int) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("describing", total=count)
-        yield lambda: progress.advance(task)

@@ -3,13 +3,13 @@
 import json
 import math
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from facejobs.cli.progress import counting
 
 if TYPE_CHECKING:
     from facejobs.gallery.decision_source import SourcedDecision
@@ -128,7 +128,10 @@ def _recognise_all(
     from facejobs.gallery.recognition_results import recognition_results
 
     pictures = RecognitionPictures(folder / "pictures", root) if draw else None
-    with recognition_results(folder, root) as results, _progress(len(paths)) as advance:
+    with (
+        recognition_results(folder, root) as results,
+        counting("recognising", len(paths), beside_output=False) as advance,
+    ):
         results.describe(gallery, sourced)
         for path, seen in recognise_files(pipeline, gallery, sourced.decision, paths):
             if isinstance(seen, DataError):
@@ -168,15 +171,3 @@ def _print_people(line: dict[str, Any]) -> None:
             text += "" if face["recognised"] else f"  nearest {printable(face['best'])}"
             text += "" if face["margin"] is None else f"  margin {face['margin']:.4f}"
         typer.echo(text)
-
-
-@contextmanager
-def _progress(count: int) -> Iterator[Callable[[], None]]:
-    """Show on stderr how many photographs are done; not where the people are shown on the same terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    shown = count > 1 and sys.stderr.isatty() and not sys.stdout.isatty()
-    with Progress(console=Console(stderr=True), transient=True, disable=not shown) as progress:
-        task = progress.add_task("recognising", total=count)
-        yield lambda: progress.advance(task)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facejobs.data.alignment import TEMPLATE_SIZE
+from facejobs.data.detection.photograph_files import AT_ONCE
 from facejobs.data.detection.photographs import Photograph, read_photograph
 from facejobs.data.detection.test_scale import ORIGINAL, TestScale
 from facejobs.data.errors import DataError, ModelError
@@ -19,9 +20,6 @@ from facejobs.inference.embedder import Embedder
 from facejobs.inference.embedding_flow import embed_in_parallel, embed_together
 from facejobs.inference.haar import HaarDetector
 from facejobs.inference.model_identity import ModelIdentity, identity_of
-
-_AT_ONCE = 2
-"""Photographs searched at once: few, since a large one takes much memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +92,7 @@ class FacePipeline:
         if detector == HAAR:
             raise _no_landmarks("OpenCV's cascade, haar,")
         threads = threads or len(os.sched_getaffinity(0))
-        workers = min(_AT_ONCE, threads)
+        workers = min(AT_ONCE, threads)
         each = threads // workers
         folder = find_model_folder(Path(detector))
         found = open_published(folder, scale, score_threshold, each)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from facejobs import tied_program
 from facejobs.data.detection.haar_samples import NEGATIVES, POSITIVES, HaarSamples
-from facejobs.training import tied_program
 from facejobs.training.errors import ToolError
 from facejobs.training.haar_parameters import WINDOW, HaarParameters
 

@@ -12,7 +12,8 @@ from facejobs.data.errors import DataError
 from facejobs.data.reading import reading
 
 PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-_THREADS = 2
+AT_ONCE = 2
+"""Photographs worked on at once: few, since a large one takes much memory."""
 
 Result = TypeVar("Result")
 
@@ -51,16 +52,24 @@ def read_ahead(paths: Sequence[Path]) -> Iterator[tuple[Path, Photograph | DataE
     return work_ahead(_read, paths)
 
 
+def threads_of_each(photographs: int) -> int:
+    """Return how many cores a net may use where `work_ahead` goes through so many photographs.
+
+    Nets that share all cores wait for each other.
+    """
+    return max(1, len(os.sched_getaffinity(0)) // min(AT_ONCE, photographs))
+
+
 def work_ahead(work: Callable[[Path], Result], paths: Iterable[Path]) -> Iterator[tuple[Path, Result]]:
     """Yield each path with what `work` makes of it, in order; two are worked on while the last result is in use.
 
     Raises what `work` raises.
     """
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="ahead") as pool:
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ahead") as pool:
         waiting: deque[tuple[Path, Future[Result]]] = deque()
         for path in paths:
             waiting.append((path, pool.submit(work, path)))
-            if len(waiting) > _THREADS:
+            if len(waiting) > AT_ONCE:
                 yield _finished(*waiting.popleft())
         while waiting:
             yield _finished(*waiting.popleft())

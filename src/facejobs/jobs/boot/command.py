@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
 
+from facejobs import tied_program
 from facejobs.jobs.boot.stop import StopRequest
 from facejobs.jobs.boot.task_log import TaskLog
 
 log = logging.getLogger(__name__)
 
-_LAUNCH = Path(__file__).with_name("launch.py")
 _POLL_SECONDS = 0.1
 _LEFTOVER_SECONDS = 5.0
 _PR_SET_CHILD_SUBREAPER = 36
@@ -39,7 +39,7 @@ def run_command(
     # Processes that the command leaves behind become children of this one, so that their end can be seen.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     process = subprocess.Popen(
-        [sys.executable, "-IS", str(_LAUNCH), str(os.getpid()), *command],
+        [sys.executable, "-IS", tied_program.__file__, str(os.getpid()), *command],
         cwd=folder,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
