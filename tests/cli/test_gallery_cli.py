@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from facejobs.errors import ExitCode
-from facejobs.gallery.changes import create_gallery
+from facejobs.gallery.changes import changing, create_gallery
 from facejobs.gallery.rows import EnrolledImage
 from facejobs.gallery.store import Gallery
 from facejobs.inference.model_identity import ModelIdentity
@@ -45,6 +45,25 @@ def test_list_shows_everybody_and_the_models(gallery: Command, folder: Path) -> 
     ]
     assert "4 people, 5 images" in finished.stdout
     assert "retinaface resnet50 (aaaaaaaaaaaa)" in finished.stdout
+
+
+def test_list_says_what_is_known_of_the_threshold(gallery: Command, folder: Path) -> None:
+    def threshold() -> str:
+        finished = gallery("list", folder)
+        assert finished.returncode == 0
+        (line,) = (line for line in finished.stdout.splitlines() if line.startswith("  threshold"))
+        return " ".join(line.split())
+
+    assert threshold() == "threshold not calibrated; `facejobs gallery calibrate` finds it"
+    assert gallery("calibrate", folder, "--far", 0.7).returncode == 0
+    found = json.loads(gallery("list", folder, "--json").stdout)["calibration"]["threshold"]
+    shown = f"threshold {found['threshold']:.4f} by mean, at which {found['far']:.2%} of strangers' faces are named"
+    assert threshold() == shown
+    assert gallery("remove", folder, "Zoë", "--yes").returncode == 0
+    assert threshold() == f"{shown}; the gallery was changed since: calibrate it again"
+    with changing(folder) as change:
+        change.set_calibration({"rule": "median"})
+    assert "its calibration cannot be used" in threshold()
 
 
 def test_list_as_json(gallery: Command, folder: Path) -> None:

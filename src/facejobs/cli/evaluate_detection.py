@@ -69,6 +69,7 @@ def detection(
     from facejobs.evaluation.detection_errors import draw_worst
     from facejobs.evaluation.detection_results import save_results, to_json
 
+    pictures = 0
     with (
         nullcontext() if out is None else fresh_directory(out) as results,
         nullcontext() if save_predictions is None else fresh_directory(save_predictions) as saved,
@@ -79,13 +80,13 @@ def detection(
             typer.echo(to_table(result))
         if results is not None:
             save_results(results, described, result)
-            draw_worst(results, split, found, result, draw)
+            pictures = draw_worst(results, split, found, result, draw)
         if saved is not None:
             write_submission(saved, split.images, found)
     if as_json:
         typer.echo(json.dumps(to_json(described, result), indent=2, allow_nan=False))
     elif out is not None:
-        typer.echo(f"results and curves{', pictures of errors' if draw else ''}: {out}")
+        typer.echo(f"results and curves{', pictures of errors' if pictures else ''}: {out}")
 
 
 def _evaluate(

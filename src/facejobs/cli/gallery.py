@@ -46,7 +46,7 @@ def list_people(gallery: Annotated[Path, _GALLERY], as_json: Annotated[bool, _JS
         ("people", f"{count_of(description.people, 'person')}, {count_of(description.images, 'image')}"),
         ("detector", f"{opened.detector.name} ({opened.detector.sha256[:12]})"),
         ("recogniser", f"{opened.recogniser.name} ({opened.recogniser.sha256[:12]})"),
-        ("calibrated", "yes" if opened.calibration else "no; `facejobs gallery calibrate` finds the threshold"),
+        ("threshold", _threshold(opened)),
         ("search by image", _search(description.image_search)),
     ]
     if "means" in description.files:
@@ -115,6 +115,22 @@ def _document(opened: "Gallery") -> dict[str, Any]:
     counts = opened.image_counts.tolist()
     people = [{"name": name, "images": count} for name, count in zip(opened.people, counts, strict=True)]
     return {**description, "people": people}
+
+
+def _threshold(opened: "Gallery") -> str:
+    from facejobs.gallery.calibration import calibration_of
+    from facejobs.gallery.errors import GalleryError
+
+    try:
+        calibration = calibration_of(opened)
+    except GalleryError as error:
+        # Who is in the gallery can be shown all the same.
+        return str(error)
+    if calibration is None:
+        return "not calibrated; `facejobs gallery calibrate` finds it"
+    found = calibration.threshold
+    changed = "" if calibration.holds_for(opened) else "; the gallery was changed since: calibrate it again"
+    return f"{found.threshold:.4f} by {calibration.rule}, at which {found.far:.2%} of strangers' faces are named{changed}"
 
 
 def _search(search: "CellSearch | None") -> str:

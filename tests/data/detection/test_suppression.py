@@ -6,13 +6,15 @@ from face_boxes import box_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facejobs.data.detection.overlap import intersection_over_union
+from facejobs.data.detection.overlap import areas, intersection_over_union
 from facejobs.data.detection.suppression import suppress
 
 
 def one_by_one(boxes: np.ndarray, scores: np.ndarray, iou: float) -> list[int]:
     kept: list[int] = []
     table = intersection_over_union(boxes, boxes)
+    no_area = areas(boxes) == 0
+    table[no_area[:, None] & no_area] = 1
     for number in sorted(range(len(boxes)), key=lambda number: (-scores[number], number)):
         if all(table[number, other] <= np.float32(iou) for other in kept):
             kept.append(number)
