@@ -14,6 +14,9 @@ from facejobs.data.model_description import DESCRIPTION_NAME
 
 _QUIET = 4  # ONNX Runtime logs fatal errors only; the others arrive as exceptions
 
+# Kernels warn through this logger, whatever is said of a session.
+onnxruntime.set_default_logger_severity(_QUIET)
+
 Sizes = tuple[int | None, ...]
 """The sizes of one item of a batch; None is a size that must be free, or of an output any."""
 
