@@ -2,42 +2,22 @@
 
 import inspect
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from boot_script import JOBS, copy_script, run
 
 from facejobs.cli.gallery_build import build
 from facejobs.gallery.face_quality import QualityLimits
 
-JOBS = Path(__file__).resolve().parent.parent / "jobs"
 SCRIPT = "run_generate_data_base.sh"
 
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    """The script in a repository whose facejobs prints its arguments, and whose run_train.sh what it was told."""
-    repository = tmp_path / "a repository"
-    (repository / "jobs").mkdir(parents=True)
-    for path in JOBS.glob("*.sh"):
-        shutil.copy(path, repository / "jobs")
-    command = repository / ".venv" / "bin" / "facejobs"
-    command.parent.mkdir(parents=True)
-    command.write_text("#!/bin/sh\nprintf '<%s>' \"$@\"\n")
-    command.chmod(0o755)
-    (repository / "run_train.sh").write_text(
-        'printf "%s\\n" "$FACEJOBS_INPUTS" "${DLS_TRAIN_URL-none}" "$FACEJOBS_WORK"\nprintf "<%s>" "$@"\n'
-    )
-    return repository / "jobs" / SCRIPT
-
-
-def run(script: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {"PATH": os.environ["PATH"], "TMPDIR": str(script.parent)}
-    command = ["sh", script, *arguments]
-    return subprocess.run(command, env={**inherited, **environment}, capture_output=True, text=True, check=False)
+    """A copy of the script that says what it would do."""
+    return copy_script(SCRIPT, tmp_path)
 
 
 @pytest.mark.parametrize("count", [0, 3])

@@ -1,39 +1,20 @@
 """jobs/run_face_identification.sh: it explains itself, becomes `facejobs evaluate identification`, and is a job."""
 
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from boot_script import JOBS, copy_script, run
 
-JOBS = Path(__file__).resolve().parent.parent / "jobs"
 SCRIPT = "run_face_identification.sh"
 PATHS = ["gallery_path", "query_path", "detect_model_path", "recognize_model_path", "results_path"]
 
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    """The script in a repository whose facejobs prints its arguments, and whose run_train.sh what it was told."""
-    repository = tmp_path / "a repository"
-    (repository / "jobs").mkdir(parents=True)
-    for path in JOBS.glob("*.sh"):
-        shutil.copy(path, repository / "jobs")
-    command = repository / ".venv" / "bin" / "facejobs"
-    command.parent.mkdir(parents=True)
-    command.write_text("#!/bin/sh\nprintf '<%s>' \"$@\"\n")
-    command.chmod(0o755)
-    told = 'printf "%s\\n" "$FACEJOBS_INPUTS" "${DLS_TRAIN_URL-none}" "$FACEJOBS_WORK"\nprintf "<%s>" "$@"\n'
-    (repository / "run_train.sh").write_text(told)
-    return repository / "jobs" / SCRIPT
-
-
-def run(script: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {"PATH": os.environ["PATH"], "TMPDIR": str(script.parent)}
-    command = ["sh", script, *arguments]
-    return subprocess.run(command, env={**inherited, **environment}, capture_output=True, text=True, check=False)
+    """A copy of the script that says what it would do."""
+    return copy_script(SCRIPT, tmp_path)
 
 
 @pytest.mark.parametrize("count", [0, 4])
