@@ -130,7 +130,9 @@ def _threshold(opened: "Gallery") -> str:
         return "not calibrated; `facejobs gallery calibrate` finds it"
     found = calibration.threshold
     changed = "" if calibration.holds_for(opened) else "; the gallery was changed since: calibrate it again"
-    return f"{found.threshold:.4f} by {calibration.rule}, at which {found.far:.2%} of strangers' faces are named{changed}"
+    return (
+        f"{found.threshold:.4f} by {calibration.rule}, at which {found.far:.2%} of strangers' faces are named{changed}"
+    )
 
 
 def _search(search: "CellSearch | None") -> str:

@@ -17,4 +17,5 @@ def suppress(boxes: NDArray[np.float32], scores: NDArray[np.float32], iou: float
     # Ranks, since OpenCV takes no scores below 0.
     ranks = np.arange(len(boxes), 0, -1, dtype=np.float32)
     kept = cv2.dnn.NMSBoxes(corners_and_sizes, ranks, 0.0, iou)  # type: ignore[arg-type]
-    return best_first[np.asarray(kept, np.intp)]
+    numbers: NDArray[np.intp] = best_first[np.asarray(kept, np.intp)]
+    return numbers
