@@ -14,7 +14,7 @@ _ADVICE = {
     "split": "a split is a folder with images/ and label.txt",
     "missing-image": "copy the image to images/, or take it out of the label file",
     "unreadable": "copy it again from its source; training skips such images and counts them",
-    "unlabelled": "to be background, a photograph without a face is listed too: `# path`, or its path and 0 in WIDER's format",
+    "unlabelled": "to be background, a photograph without a face is listed: `# path`, or in WIDER's format path and 0",
     "orientation": "turn the labels with the photograph, or store the photograph upright without EXIF",
     "image-in-two-splits": "keep it in one of them: a model is not to be measured on what it was trained on",
     "box-outside": "correct the box; see that the labels count pixels of this very size of the photograph",
