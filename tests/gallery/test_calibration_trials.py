@@ -138,6 +138,14 @@ def test_enrolled_photographs_prove_nothing_of_their_people(gallery: Gallery, im
     assert (len(trials.known), len(trials.strangers)) == (1, 2)
 
 
+def test_a_stranger_who_is_enrolled_is_left_out(gallery: Gallery, images: list[EnrolledImage]) -> None:
+    enrolled, like_it, less_like_it = (unit(images[0].embedding + more) for more in (0.0, 0.1, 0.2))
+    trials = trials_of_probes(
+        gallery, probes_like([("Eve", enrolled), ("Eve", like_it), ("Bo", less_like_it)]), "mean", 5
+    )
+    assert (len(trials.known), len(trials.strangers), trials.known_as_strangers) == (1, 1, False)
+
+
 def test_strangers_without_a_face_are_not_replaced_by_known_people(
     gallery: Gallery, images: list[EnrolledImage]
 ) -> None:

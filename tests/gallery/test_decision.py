@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facejobs.data.errors import RequestError
 from facejobs.errors import ExitCode
 from facejobs.evaluation.accept_threshold import UnsupportedRateError
 from facejobs.gallery.calibration import Calibration, calibrate, calibration_of
@@ -83,7 +84,8 @@ def test_a_threshold_says_nothing_of_another_rule(gallery: Gallery) -> None:
     gallery = calibrated(gallery)
     with pytest.raises(GalleryError, match=r"calibrated for the rule mean.*nothing of the rule image.*--threshold"):
         decision_for(gallery, rule="image")
-    assert decision_for(gallery, rule="mean", neighbours=7).source == "calibration"
+    with pytest.raises(RequestError, match="--neighbours is 7, but the rule is mean"):
+        decision_for(gallery, neighbours=7)
     voted = calibrated(gallery, rule="knn", neighbours=3)
     assert decision_for(voted).decision.neighbours == 3
     with pytest.raises(GalleryError, match=r"calibrated for knn of 3.*nothing of knn of 5"):

@@ -1,6 +1,7 @@
 """Each byte of each file of a gallery counts."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,10 @@ def test_a_cut_off_lengthened_or_missing_file_is_noticed_and_named(role: str, fo
         Gallery.open(folder)
     path.mkdir()
     with pytest.raises(GalleryError, match=path.name):
+        Gallery.open(folder)
+    path.rmdir()
+    os.mkfifo(path)
+    with pytest.raises(GalleryError, match=f"{path}: not a file"):
         Gallery.open(folder)
 
 

@@ -138,6 +138,14 @@ def test_a_batch_that_only_its_name_says_is_found_out(tmp_path: Path) -> None:
     assert Embedder.load(folder).embed(faces).shape == (3, 147)
 
 
+def test_the_graph_of_a_model_is_not_imported_again(tmp_path: Path) -> None:
+    """Its model.json says how to feed it, which would be lost."""
+    folder, _ = made(tmp_path, write_embedder(tmp_path / "emb.onnx"), "recognition")
+    (tmp_path / "again").mkdir()
+    with pytest.raises(ModelError, match=f"belongs to the model in {folder}, which can be used as it is"):
+        import_model(folder / "model.onnx", tmp_path / "again", "recognition", ImportChoices())
+
+
 def with_outputs(source: Path, *extra: tuple[str, tuple[int, ...]]) -> Path:
     """Add outputs that are averages of the input."""
     model = onnx.load(source)

@@ -66,7 +66,7 @@ def _decode_other(encoded: EncodedImage) -> ImageArray:
     except cv2.error as error:
         raise DataError(f"not a readable image: {error.err}") from None
     if image is None:
-        raise DataError(f"not an image: neither JPEG nor PNG (it starts with bytes {bytes(encoded[:4]).hex(' ')})")
+        raise DataError(f"not an image of a kind that can be read (it starts with bytes {bytes(encoded[:4]).hex(' ')})")
     rgb: ImageArray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, image)
     return rgb
 

@@ -28,7 +28,8 @@ def trials_of_probes(gallery: Gallery, probes: Probes, rule: Rule, neighbours: i
     """Compare the photographs of people who are in the gallery, and of people who are not, with everybody in it.
 
     Only where all are in it are they tried as strangers too, by the best match that is somebody else: with true
-    strangers that would dilute their rate. A photograph that is enrolled says nothing of its own person.
+    strangers that would dilute their rate. A photograph that is enrolled says nothing of its own person, and one of a
+    stranger nothing at all: that person is in the gallery under some name.
     """
     own = find_people(gallery, probes.persons)
     pooled = not (own == STRANGER).any()
@@ -36,9 +37,10 @@ def trials_of_probes(gallery: Gallery, probes: Probes, rule: Rule, neighbours: i
     matches = match(gallery, probes.embeddings[probes.searched], rule, neighbours)
     first_is_own = matches.person[:, 0] == own
     others = np.where(first_is_own, matches.similarity[:, 1], matches.similarity[:, 0])
-    known = (own != STRANGER) & ~enrolled_probes(gallery, probes)[probes.searched]
+    enrolled = enrolled_probes(gallery, probes)[probes.searched]
+    known = (own != STRANGER) & ~enrolled
     subjects = probes.subjects[probes.searched]
-    strangers = np.full(len(own), True) if pooled else own == STRANGER
+    strangers = np.full(len(own), True) if pooled else (own == STRANGER) & ~enrolled
     return _trials(known, strangers, first_is_own, matches.similarity[:, 0], others, subjects, pooled)
 
 

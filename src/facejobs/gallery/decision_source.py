@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from facejobs.data.errors import RequestError
 from facejobs.gallery.calibration import Calibration, calibration_of, provisional_threshold
 from facejobs.gallery.decision import Decision
 from facejobs.gallery.errors import GalleryError
@@ -31,9 +32,13 @@ def decision_for(
     """Return how to decide in this gallery: by `threshold`, else by its calibration, else by a provisional threshold.
 
     The rule is by default the calibrated one. Raises GalleryError where another rule than the calibrated one is asked
-    for without a threshold, and where the gallery is too small to say anything of a threshold.
+    for without a threshold, and where the gallery is too small to say anything of a threshold, and RequestError for
+    `neighbours` of a rule that asks for none.
     """
     calibration = calibration_of(gallery)
+    decided = rule or (calibration.rule if calibration else DEFAULT_RULE)
+    if neighbours is not None and decided != "knn":
+        raise RequestError(f"--neighbours is {neighbours}, but the rule is {decided}: only knn asks for some")
     if calibration is None:
         asked = Decision(0.0, rule or DEFAULT_RULE, neighbours or DEFAULT_NEIGHBOURS)
         return _given(threshold, asked) if threshold is not None else _provisional(gallery, asked)

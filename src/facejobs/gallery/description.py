@@ -88,9 +88,16 @@ class GalleryDescription(_Part):
         return self
 
 
+def require_file(path: Path) -> None:
+    """Raise GalleryError for what is there and no file: to open a named pipe would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise GalleryError(f"{path}: not a file")
+
+
 def read_description(folder: Path) -> GalleryDescription:
     """Read `folder`/gallery.json; raises GalleryError where it is missing, invalid, or was edited by hand."""
     path = folder / DESCRIPTION_NAME
+    require_file(path)
     with reading(path, GalleryError):
         try:
             size = path.stat().st_size

@@ -1,7 +1,6 @@
 """Who is to be enrolled from which photographs: a folder for each person, its name the person's."""
 
 import hashlib
-import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facejobs.data.detection.photograph_files import PHOTOGRAPH_SUFFIXES, find_photographs
-from facejobs.data.errors import DataError
+from facejobs.data.errors import DataError, RequestError
 from facejobs.data.reading import reading
 
 UNKNOWN = "unknown"
@@ -66,8 +65,14 @@ def find_enrolment(folder: Path) -> Enrolment:
 
 
 def enrolment_of(person: str, place: Path) -> Enrolment:
-    """Return the photographs of one person: a file, or all below a folder; raises DataError where there is none."""
-    person = _checked_name(person, place)
+    """Return the photographs of one person: a file, or all below a folder.
+
+    Raises DataError where there is none, and RequestError for a name that cannot be a person's.
+    """
+    try:
+        person = _checked_name(person)
+    except ValueError as error:
+        raise RequestError(f"--person: {error}; give another one") from None
     return _without_copies([(person, path) for path in find_photographs(place)], [])
 
 
@@ -76,7 +81,10 @@ def _people_in(folder: Path) -> tuple[list[tuple[str, Path]], list[Refusal]]:
     refusals = []
     for entry in _entries(folder):
         if entry.is_dir():
-            name = _checked_name(entry.name, entry)
+            try:
+                name = _checked_name(entry.name)
+            except ValueError as error:
+                raise DataError(f"{entry}: {error}; rename the folder") from None
             if name in names:
                 raise DataError(
                     f"{folder}: {names[name].name!r} and {entry.name!r} are one name, written with different code "
@@ -109,18 +117,17 @@ def _is_photograph(path: Path) -> bool:
     return path.suffix.lower() in PHOTOGRAPH_SUFFIXES
 
 
-def _checked_name(name: str, place: Path) -> str:
+def _checked_name(name: str) -> str:
+    """The name in normal form C; ValueError, saying why, where it cannot be a person's."""
     normal = unicodedata.normalize("NFC", name)
     try:
         normal.encode()
     except UnicodeEncodeError:
-        raise DataError(
-            f"{os.fsencode(place)!r}: its name is not UTF-8, so it cannot name a person; rename it"
-        ) from None
+        raise ValueError("a name that is not UTF-8 cannot be a person's") from None
     if not normal.strip() or "\0" in normal:
-        raise DataError(f"{place}: {name!r} is no name for a person")
+        raise ValueError(f"{name!r} is no name for a person")
     if normal.casefold() == UNKNOWN:
-        raise DataError(f"{place}: {name!r} is what strangers are called, so it cannot name a person; rename it")
+        raise ValueError(f"{name!r} is what strangers are called, so it cannot name a person")
     return normal
 
 

@@ -10,7 +10,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from facejobs.data.reading import reading
-from facejobs.gallery.description import DESCRIPTION_NAME, FileRecord, GalleryDescription, Role
+from facejobs.gallery.description import DESCRIPTION_NAME, FileRecord, GalleryDescription, Role, require_file
 from facejobs.gallery.errors import GalleryError
 from facejobs.gallery.rows import ROW, cell_dtype
 
@@ -77,6 +77,7 @@ class Generation:
 
     def _open(self, role: Role, record: FileRecord) -> None:
         path = self.path(role)
+        require_file(path)
         with reading(path, GalleryError), path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size != record.bytes:

@@ -8,7 +8,7 @@ import numpy as np
 from facejobs import __version__
 from facejobs.data.detection.detector_description import DetectionDescription
 from facejobs.data.errors import ModelError
-from facejobs.data.model_description import GRAPH_NAME, RecognitionDescription
+from facejobs.data.model_description import DESCRIPTION_NAME, GRAPH_NAME, RecognitionDescription
 from facejobs.data.model_folder import ModelDescription, describe_files, write_description
 from facejobs.data.normalization import IMAGE_SIZE
 from facejobs.data.reading import reading
@@ -34,6 +34,8 @@ def import_model(source: Path, folder: Path, task: Task, choices: ImportChoices)
     model of `task` of a kind that is known, and DataError where `choices` are out of range.
     """
     content = _read(source)
+    if source.name == GRAPH_NAME and (source.parent / DESCRIPTION_NAME).is_file():
+        raise ModelError(f"{source} belongs to the model in {source.parent}, which can be used as it is")
     graph = ForeignGraph.open(source, content)
     findings = Findings()
     (folder / GRAPH_NAME).write_bytes(content)
