@@ -184,7 +184,7 @@ def test_galleries_that_are_none(gallery: Command, people: Path, models: tuple[P
 def test_a_name_that_strangers_have(gallery: Command, people: Path, models: tuple[Path, Path], tmp_path: Path) -> None:
     gallery("build", people, *models, tmp_path / "db", *SMALL)
     done = gallery("add", tmp_path / "db", people, *models, "--person", "Unknown")
-    assert done.returncode == ExitCode.BAD_DATA and "what strangers are called" in done.stderr
+    assert done.returncode == ExitCode.USAGE and "what strangers are called" in done.stderr
 
 
 def test_kills_leave_no_gallery_or_a_whole_one(
