@@ -79,7 +79,9 @@ class HaarCascade:
         groups, _ = cv2.groupRectangles(windows.tolist(), _NEIGHBOURS, _LIKE)
         boxes = _corners(np.array(groups, np.int32).reshape(-1, 4))
         shared = intersection_over_union(boxes, _corners(windows))
-        scores = np.where(shared >= _HALF, weights, -np.inf).max(axis=1, initial=-np.inf).astype(np.float32)
+        # The mean of a group that is scattered widely may overlap none of its windows by half.
+        least = np.minimum(_HALF, shared.max(axis=1, initial=0, keepdims=True))
+        scores = np.where(shared >= least, weights, -np.inf).max(axis=1, initial=-np.inf).astype(np.float32)
         kept = suppress(boxes, scores, NMS_IOU)
         return Detections(boxes[kept], scores[kept], None)
 
