@@ -96,6 +96,18 @@ def check_after(folder: Path, *allowed: object) -> None:
         assert {path.name for path in folder.iterdir()} - {"gallery.lock"} == listed | {"gallery.json"}
 
 
+def uninterrupted(folder: Path, reset: Work, work: Work) -> tuple[object, object, float]:
+    """What is in the gallery before and after the work, and the seconds that it takes."""
+    reset()
+    before = kept(folder)
+    started = time.perf_counter()
+    assert ended(start(work)) == 0
+    duration = time.perf_counter() - started
+    after = kept(folder)
+    assert before != after
+    return before, after, duration
+
+
 @pytest.fixture
 def operations(enrol: Enrol, make_gallery: Make, tmp_path: Path) -> dict[str, tuple[Work, Work]]:
     """Each with what makes the old state again."""
@@ -126,11 +138,7 @@ def test_killed_at_any_step_the_gallery_is_old_or_new(
 ) -> None:
     folder = tmp_path / "gallery"
     reset, work = operations[name]
-    reset()
-    before = kept(folder)
-    assert ended(start(work)) == 0
-    after = kept(folder)
-    assert before != after
+    before, after, _ = uninterrupted(folder, reset, work)
     seen = []
     for step in range(1000):
         if kept(folder) != before:
@@ -154,12 +162,7 @@ def test_killed_at_random_moments_the_gallery_is_old_or_new(
 ) -> None:
     folder = tmp_path / "gallery"
     reset, work = operations[name]
-    reset()
-    before = kept(folder)
-    started = time.perf_counter()
-    assert ended(start(work)) == 0
-    duration = time.perf_counter() - started
-    after = kept(folder)
+    before, after, duration = uninterrupted(folder, reset, work)
     moments = random.Random(name)
     for _ in range(12):
         if kept(folder) != before:

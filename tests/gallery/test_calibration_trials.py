@@ -91,6 +91,10 @@ def test_a_gallery_of_one_person_knows_no_stranger(
         assert (len(trials.known), len(trials.strangers)) == (3, 0) and trials.known_right.all()
 
 
+def trials_of(gallery: Gallery, probes: Probes, rule: Rule, neighbours: int) -> IdentificationTrials:
+    return trials_of_probes(gallery, probes, enrolled_probes(gallery, probes), rule, neighbours)
+
+
 def probes_like(faces: list[tuple[str, np.ndarray | None]]) -> Probes:
     size = next(len(face) for _, face in faces if face is not None)
     persons = tuple(person for person, _ in faces)
@@ -111,7 +115,7 @@ def test_known_people_are_tried_as_themselves_and_strangers_alone_as_strangers(
     nearly_bo = unit(next(image.embedding for image in images if image.person == "Bo") + np.float32(0.02))
     stranger = unit(np.arange(1, 9, dtype=np.float32))
     probes = probes_like([("Bo", nearly_bo), ("Eve", stranger), ("Eve", None), ("unknown", nearly_bo)])
-    trials = trials_of_probes(gallery, probes, rule, neighbours=1)
+    trials = trials_of(gallery, probes, rule, neighbours=1)
 
     def to(person: str, face: np.ndarray) -> float:
         theirs = [image.embedding for image in images if image.person == person]
@@ -123,7 +127,7 @@ def test_known_people_are_tried_as_themselves_and_strangers_alone_as_strangers(
     np.testing.assert_allclose(trials.strangers, expected, atol=1e-6)
     assert len({*trials.known_people, *trials.stranger_people}) == 3 and not trials.known_as_strangers
 
-    pooled = trials_of_probes(gallery, probes_like([("Bo", nearly_bo)]), rule, neighbours=1)
+    pooled = trials_of(gallery, probes_like([("Bo", nearly_bo)]), rule, neighbours=1)
     np.testing.assert_allclose(pooled.known, [to("Bo", nearly_bo)], atol=1e-6)
     np.testing.assert_allclose(
         pooled.strangers, [max(to(person, nearly_bo) for person in COUNTS if person != "Bo")], atol=1e-6
@@ -134,22 +138,20 @@ def test_known_people_are_tried_as_themselves_and_strangers_alone_as_strangers(
 def test_enrolled_photographs_prove_nothing_of_their_people(gallery: Gallery, images: list[EnrolledImage]) -> None:
     probes = probes_like([("Ann", images[0].embedding), ("Ann", None), ("Ann", unit(images[0].embedding + 0.1))])
     assert enrolled_probes(gallery, probes).tolist() == [True, False, False]
-    trials = trials_of_probes(gallery, probes, "mean", 5)
+    trials = trials_of(gallery, probes, "mean", 5)
     assert (len(trials.known), len(trials.strangers)) == (1, 2)
 
 
 def test_a_stranger_who_is_enrolled_is_left_out(gallery: Gallery, images: list[EnrolledImage]) -> None:
     enrolled, like_it, less_like_it = (unit(images[0].embedding + more) for more in (0.0, 0.1, 0.2))
-    trials = trials_of_probes(
-        gallery, probes_like([("Eve", enrolled), ("Eve", like_it), ("Bo", less_like_it)]), "mean", 5
-    )
+    trials = trials_of(gallery, probes_like([("Eve", enrolled), ("Eve", like_it), ("Bo", less_like_it)]), "mean", 5)
     assert (len(trials.known), len(trials.strangers), trials.known_as_strangers) == (1, 1, False)
 
 
 def test_strangers_without_a_face_are_not_replaced_by_known_people(
     gallery: Gallery, images: list[EnrolledImage]
 ) -> None:
-    trials = trials_of_probes(gallery, probes_like([("Ann", images[0].embedding), ("Eve", None)]), "mean", 5)
+    trials = trials_of(gallery, probes_like([("Ann", images[0].embedding), ("Eve", None)]), "mean", 5)
     assert len(trials.strangers) == 0 and not trials.known_as_strangers
 
 
@@ -168,7 +170,7 @@ def test_known_people_do_not_dilute_the_rate_of_strangers(make_gallery: MakeGall
     likeness = np.linspace(0.1, 0.9, 60, dtype=np.float32)
     strangers = [("unknown", like * axes[0] + np.sqrt(1 - like**2) * axes[15]) for like in likeness]
     gallery = make_gallery(enrolled)
-    trials = trials_of_probes(gallery, probes_like([*known, *strangers]), "mean", 5)
+    trials = trials_of(gallery, probes_like([*known, *strangers]), "mean", 5)
     found = choose_threshold(trials, 0.1, resamples=20)
     assert found.stranger_faces == 60 and found.far == np.mean(likeness >= found.threshold) == 0.1
     assert found.tar == 1
@@ -180,7 +182,7 @@ def test_known_people_who_are_taken_for_others_are_no_right_matches(
     gallery: Gallery, images: list[EnrolledImage]
 ) -> None:
     nearly = unit(images[-1].embedding + np.float32(0.02))
-    trials = trials_of_probes(gallery, probes_like([("Ann", nearly)]), "image", 5)
+    trials = trials_of(gallery, probes_like([("Ann", nearly)]), "image", 5)
     assert trials.known_right.tolist() == [False]
     np.testing.assert_allclose([*trials.known, *trials.strangers], float(nearly @ images[-1].embedding), atol=1e-6)
 

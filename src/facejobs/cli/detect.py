@@ -84,6 +84,8 @@ def print_detections(
     from facejobs.data.detection.photographs import read_photograph
     from facejobs.data.errors import DataError
 
+    lines_of = _json_line if as_json else _table
+
     def look_at(path: Path) -> "tuple[NDArray[np.uint8], Detections, str] | DataError":
         try:
             image = read_photograph(path)
@@ -92,7 +94,6 @@ def print_detections(
         found = detector.detect(image)
         return image, found, lines_of(path, image, found)
 
-    lines_of = _json_line if as_json else _table
     unread = 0
     # Two photographs at once: one is decoded or its faces are sorted out while the net works on the other.
     for path, seen in work_ahead(look_at, paths):

@@ -114,16 +114,16 @@ def _trials(gallery: "Gallery", probes: "Probes | None", rule: "Rule", neighbour
 
     if probes is None:
         return trials_inside(gallery, rule)
-    trials = trials_of_probes(gallery, probes, rule, neighbours)
+    enrolled = enrolled_probes(gallery, probes)
+    trials = trials_of_probes(gallery, probes, enrolled, rule, neighbours)
     missed = int((~probes.searched).sum())
     if missed:
         typer.echo(f"no face was found in {missed:,} of {len(probes.names):,} photographs; they are left out", err=True)
-    enrolled = int(enrolled_probes(gallery, probes).sum())
-    if enrolled:
+    if enrolled.any():
         use = "count as strangers to everybody else only" if trials.known_as_strangers else "are left out"
         typer.echo(
-            f"warning: {enrolled:,} of {len(probes.names):,} photographs are enrolled in the gallery, so that they are "
-            f"recognised proves nothing; they {use}",
+            f"warning: {enrolled.sum():,} of {len(probes.names):,} photographs are enrolled in the gallery, so that "
+            f"they are recognised proves nothing; they {use}",
             err=True,
         )
     return trials

@@ -24,12 +24,14 @@ _NO_DIRECTION = 1e-6
 _SAME_PHOTOGRAPH = 1 - 1e-5
 
 
-def trials_of_probes(gallery: Gallery, probes: Probes, rule: Rule, neighbours: int) -> IdentificationTrials:
+def trials_of_probes(
+    gallery: Gallery, probes: Probes, enrolled: Flags, rule: Rule, neighbours: int
+) -> IdentificationTrials:
     """Compare the photographs of people who are in the gallery, and of people who are not, with everybody in it.
 
     Only where all are in it are they tried as strangers too, by the best match that is somebody else: with true
-    strangers that would dilute their rate. A photograph that is enrolled says nothing of its own person, and one of a
-    stranger nothing at all: that person is in the gallery under some name.
+    strangers that would dilute their rate. A photograph that is `enrolled` (P,; see enrolled_probes) says nothing of
+    its own person, and one of a stranger nothing at all: that person is in the gallery under some name.
     """
     own = find_people(gallery, probes.persons)
     pooled = not (own == STRANGER).any()
@@ -37,10 +39,10 @@ def trials_of_probes(gallery: Gallery, probes: Probes, rule: Rule, neighbours: i
     matches = match(gallery, probes.embeddings[probes.searched], rule, neighbours)
     first_is_own = matches.person[:, 0] == own
     others = np.where(first_is_own, matches.similarity[:, 1], matches.similarity[:, 0])
-    enrolled = enrolled_probes(gallery, probes)[probes.searched]
-    known = (own != STRANGER) & ~enrolled
+    apart = ~enrolled[probes.searched]
+    known = (own != STRANGER) & apart
     subjects = probes.subjects[probes.searched]
-    strangers = np.full(len(own), True) if pooled else (own == STRANGER) & ~enrolled
+    strangers = np.full(len(own), True) if pooled else (own == STRANGER) & apart
     return _trials(known, strangers, first_is_own, matches.similarity[:, 0], others, subjects, pooled)
 
 

@@ -40,10 +40,10 @@ def decision_for(
     if neighbours is not None and decided != "knn":
         raise RequestError(f"--neighbours is {neighbours}, but the rule is {decided}: only knn asks for some")
     if calibration is None:
-        asked = Decision(0.0, rule or DEFAULT_RULE, neighbours or DEFAULT_NEIGHBOURS)
+        asked = Decision(0.0, decided, neighbours or DEFAULT_NEIGHBOURS)
         return _given(threshold, asked) if threshold is not None else _provisional(gallery, asked)
     calibrated = calibration.decision
-    asked = replace(calibrated, rule=rule or calibrated.rule, neighbours=neighbours or calibrated.neighbours)
+    asked = replace(calibrated, rule=decided, neighbours=neighbours or calibrated.neighbours)
     same_rule = asked.rule == calibrated.rule and (asked.rule != "knn" or asked.neighbours == calibrated.neighbours)
     if threshold is not None:
         if not same_rule:
